@@ -1,0 +1,348 @@
+"""mitmproxy hooks: answer a request for an index with the child that fits this host.
+
+Run as `mitmdump -s metahub_addon/addon.py`. The only module that touches flows: a
+whole answer is built before a flow is changed, so a failure leaves what upstream said.
+"""
+
+import asyncio
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+if __name__.startswith("__mitmproxy_script__"):
+    # mitmproxy loads the file by its path: find the package that it belongs to.
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cachetools import LRUCache, TTLCache
+from mitmproxy import command, ctx, exceptions, http
+from mitmproxy.addonmanager import Loader
+
+from metahub_addon.answer import Answer, child_answer, error_answer, outdated
+from metahub_addon.clients import UNTOUCHED_CLIENTS, is_untouched
+from metahub_addon.detect import detect
+from metahub_addon.digest import digest_of, is_digest
+from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
+from metahub_addon.index import MAX_MANIFEST_BYTES, Child, Index, InvalidIndex, parse_index
+from metahub_addon.machine import InvalidProfile, MachineType, Otherwise
+from metahub_addon.media_types import INDEXES, accepts, essence
+from metahub_addon.nesting import open_nested
+from metahub_addon.profile_file import ProfileFile
+from metahub_addon.registry import ManifestRequest, recognise
+from metahub_addon.selection import choose
+from metahub_addon.upstream import Document, FetchError, Registry, Repository, Upstream
+
+logger = logging.getLogger("metahub")
+
+_REQUEST = "metahub_request"
+_CONDITION = "metahub_if_none_match"
+_ANY_INDEX = ", ".join(sorted(INDEXES))
+_TLS_OPTIONS = frozenset(
+    {
+        *("ssl_insecure", "ssl_verify_upstream_trusted_ca", "ssl_verify_upstream_trusted_confdir"),
+        *("client_certs", "ciphers_server", "tls_version_server_min", "tls_version_server_max"),
+        *("upstream_auth", "metahub_timeout", "metahub_cache_mib"),
+    }
+)
+
+
+class Metahub:
+    """The addon. Its state: options parsed once, the cache, what was missing, counts."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._machine: Callable[[], MachineType] | None = None
+        self._untouched: Sequence[str] = UNTOUCHED_CLIENTS
+        self._fetcher: HttpFetcher | None = None
+        self._upstream: Upstream | None = None
+        self._seconds = 5.0
+        self._named: LRUCache[tuple[str, ...], bool] = LRUCache(4096)
+        # A child that a HEAD promised and the registry has not: left out of the choice
+        # for a while, so that the runtime's next try succeeds.
+        self._absent: TTLCache[tuple[str, ...], bool] = TTLCache(4096, ttl=300)
+
+    def load(self, loader: Loader) -> None:
+        """Declare the options."""
+        loader.add_option(
+            "metahub_profile", str, "", "This host's profile (YAML). Empty: detect this host."
+        )
+        loader.add_option(
+            "metahub_untouched_clients",
+            Sequence[str],
+            list(UNTOUCHED_CLIENTS),
+            "Clients that see the whole index: how a product in their User-Agent starts.",
+        )
+        loader.add_option(
+            "metahub_timeout", int, 5, "Seconds that a choice may take before upstream's stands."
+        )
+        loader.add_option(
+            "metahub_cache_mib", int, 64, "MiB of manifests, named by digest, that are kept."
+        )
+        # Layers through mitmproxy's HTTP/2 are several times slower than through HTTP/1.1.
+        ctx.options.update(http2=False)
+        for noisy in ("httpx", "httpcore"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+
+    def configure(self, updated: set[str]) -> None:
+        """Parse the options that changed; raises OptionsError, then all stays as it was."""
+        if "metahub_profile" in updated:
+            self._machine = _machine_source(ctx.options.metahub_profile)
+        if "metahub_untouched_clients" in updated:
+            self._untouched = tuple(ctx.options.metahub_untouched_clients)
+        if updated & _TLS_OPTIONS:
+            self._configure_upstream()
+
+    def _configure_upstream(self) -> None:
+        options = ctx.options
+        if options.metahub_timeout < 1:
+            raise exceptions.OptionsError("metahub_timeout: must be at least 1 second")
+        if options.metahub_cache_mib < 1:
+            raise exceptions.OptionsError("metahub_cache_mib: must be at least 1")
+        tls = TlsSettings(
+            insecure=options.ssl_insecure,
+            trusted_ca=options.ssl_verify_upstream_trusted_ca,
+            trusted_confdir=options.ssl_verify_upstream_trusted_confdir,
+            client_certs=options.client_certs,
+            ciphers=options.ciphers_server,
+            version_min=options.tls_version_server_min,
+            version_max=options.tls_version_server_max,
+        )
+        seconds = float(options.metahub_timeout)
+        fetcher = HttpFetcher(tls, seconds, options.upstream_auth or "")
+        self._fetcher, self._seconds = fetcher, seconds
+        self._upstream = Upstream(fetcher, options.metahub_cache_mib * 1024 * 1024, seconds)
+
+    @command.command("metahub.counts")
+    def show_counts(self) -> Sequence[str]:
+        """What was done so far, one `what: how often` a line."""
+        return [f"{what}: {count}" for what, count in sorted(self.counts.items())]
+
+    async def done(self) -> None:
+        """Close the connections and say what was done."""
+        if self._fetcher is not None:
+            await self._fetcher.aclose()
+        if self.counts:
+            logger.info("metahub: %s", ", ".join(self.show_counts()))
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Recognise a request for a manifest; stream whatever a client sends."""
+        flow.request.stream = True
+        request = recognise(flow.request.method, flow.request.path)
+        if request is None:
+            return
+        flow.metadata[_REQUEST] = request
+        if request.by_digest:
+            self.counts["pinned"] += 1
+        elif self._wants_child(flow, request):
+            # A condition on the child must not be judged by the index, nor may a range be
+            # cut from it: ask without (RFC 9110 lets any server ignore both).
+            flow.metadata[_CONDITION] = flow.request.headers.get("If-None-Match", "")
+            for name in ("If-None-Match", "If-Modified-Since", "Range", "If-Range"):
+                flow.request.headers.pop(name, None)
+
+    def _wants_child(self, flow: http.HTTPFlow, request: ManifestRequest) -> bool:
+        agent = flow.request.headers.get("User-Agent", "")
+        if request.attached or is_untouched(agent, self._untouched):
+            self.counts["untouched"] += 1
+            logger.debug("%s: untouched for %r", request, agent[:99])
+            return False
+        return True
+
+    async def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Stream all but an index asked for by tag; answer HEAD from the cached index."""
+        assert flow.response
+        flow.response.stream = True
+        request = flow.metadata.get(_REQUEST)
+        if not isinstance(request, ManifestRequest):
+            return
+        if request.by_digest:
+            self._note_absent(flow, request)
+        elif _CONDITION in flow.metadata and _is_index(flow.response):
+            if request.method == "GET" and _fits_in_memory(flow.response):
+                flow.response.stream = False  # the index is at hand: see `response`
+            else:
+                await self._answer(flow, request, None)
+        else:
+            self.counts["passed"] += 1
+
+    async def response(self, flow: http.HTTPFlow) -> None:
+        """Answer a GET by tag whose index has arrived."""
+        assert flow.response
+        request = flow.metadata.get(_REQUEST)
+        if isinstance(request, ManifestRequest) and flow.response.stream is False:
+            await self._answer(flow, request, flow.response.raw_content or b"")
+
+    async def _answer(
+        self, flow: http.HTTPFlow, request: ManifestRequest, body: bytes | None
+    ) -> None:
+        """Replace upstream's answer, or leave it and say why. `body`: the index, if at hand."""
+        name = f"{flow.request.pretty_host}/{request}"
+        try:
+            async with asyncio.timeout(self._seconds):
+                answer = await self._build(flow, request, body, name)
+        except (FetchError, InvalidIndex) as error:
+            self._left(name, str(error))
+        except TimeoutError:
+            self._left(name, f"no choice within {self._seconds:g} s")
+        except Exception:
+            # mitmproxy logs it with its traceback; the flow is still as upstream left it.
+            self.counts["failed"] += 1
+            raise
+        else:
+            if answer is not None:
+                _apply(flow, answer)
+
+    def _left(self, name: str, reason: str) -> None:
+        self.counts["failed"] += 1
+        logger.warning("%s: left as upstream answered: %s", name, reason)
+
+    async def _build(
+        self, flow: http.HTTPFlow, request: ManifestRequest, body: bytes | None, name: str
+    ) -> Answer | None:
+        assert flow.response
+        assert self._machine
+        assert self._upstream
+        machine, upstream = self._machine(), self._upstream
+        repository = _repository(flow, request)
+        document = await self._index(flow, repository, body)
+        index = parse_index(document.body, document.media_type)
+
+        async def open_child(child: Child) -> Index:
+            accept = child.media_type
+            inner = await upstream.fetch(repository, child.digest, accept, child.size)
+            return parse_index(inner.body, inner.media_type)
+
+        index = await open_nested(index, machine.platform, open_child)
+        decision = choose(index, machine, self._absent_in(repository))
+        if not decision.has_platforms:
+            self.counts["passed"] += 1
+            logger.debug("%s: offers no platforms, passed", name)
+            return None
+        head = request.method == "HEAD"
+        child = decision.chosen
+        if child is None:
+            self.counts["nothing fits"] += 1
+            logger.warning("%s: %s", name, decision.reason)
+            if machine.otherwise is Otherwise.INDEX:
+                return None
+            return error_answer(machine, document.digest, decision.reason, head)
+        accept_lines = flow.request.headers.get_all("Accept")
+        if not accepts(accept_lines, child.media_type):
+            self._left(name, f"the client does not accept {child.media_type}")
+            return None
+        manifest = b""
+        if not head:
+            found = await upstream.fetch(repository, child.digest, child.media_type, child.size)
+            manifest = found.body
+        self._named[(*repository.identity, child.digest)] = True
+        self.counts["rewritten"] += 1
+        needs = ", ".join(map(str, child.requires)) or "generic"
+        logger.info("%s: %s [%s] for %s", name, child.digest, needs, machine.name)
+        condition = flow.metadata[_CONDITION]
+        return child_answer(child, machine, document.digest, manifest, condition)
+
+    async def _index(
+        self, flow: http.HTTPFlow, repository: Repository, body: bytes | None
+    ) -> Document:
+        """The index that upstream has just shown to this client: at hand, or by its digest."""
+        assert flow.response
+        assert self._upstream
+        content_type = essence(flow.response.headers.get("Content-Type", ""))
+        shown = flow.response.headers.get("Docker-Content-Digest", "")
+        if body is None:
+            if not is_digest(shown):
+                raise FetchError("the registry names no digest of the index")
+            return await self._upstream.fetch(repository, shown, content_type)
+        digest = digest_of(body, like=shown if is_digest(shown) else "sha256:")
+        if is_digest(shown) and shown != digest:
+            raise InvalidIndex("index: is not what its Docker-Content-Digest says")
+        document = Document(digest, content_type, body)
+        self._upstream.put(repository, document)
+        return document
+
+    def _absent_in(self, repository: Repository) -> frozenset[str]:
+        prefix = repository.identity
+        return frozenset(key[-1] for key in self._absent if key[:-1] == prefix)
+
+    def _note_absent(self, flow: http.HTTPFlow, request: ManifestRequest) -> None:
+        """Remember a child that we named and the registry has not."""
+        assert flow.response
+        if flow.response.status_code != 404:
+            return
+        key = (*_repository(flow, request).identity, request.reference)
+        if key in self._named:
+            self._absent[key] = True
+            self.counts["absent"] += 1
+            logger.warning("%s: named by its index, missing in the registry", request)
+
+
+def _machine_source(path: str) -> Callable[[], MachineType]:
+    if not path:
+        machine = detect()
+        features = ", ".join(map(str, machine.features))
+        logger.info("no metahub_profile: detected %s [%s]", machine.platform, features)
+        return lambda: machine
+    try:
+        profile = ProfileFile(Path(path).expanduser())
+    except InvalidProfile as error:
+        raise exceptions.OptionsError(f"metahub_profile: {error}") from error
+    return profile.current
+
+
+def _is_index(response: http.Response) -> bool:
+    content_type = essence(response.headers.get("Content-Type", ""))
+    return response.status_code == 200 and content_type in INDEXES
+
+
+def _fits_in_memory(response: http.Response) -> bool:
+    """True for a body that is plain and, by its declared length, no larger than a manifest."""
+    plain = response.headers.get("Content-Encoding", "identity").lower() == "identity"
+    length = response.headers.get("Content-Length", "")
+    return plain and length.isdecimal() and int(length) <= MAX_MANIFEST_BYTES
+
+
+def _repository(flow: http.HTTPFlow, request: ManifestRequest) -> Repository:
+    server, via = flow.server_conn, flow.server_conn.via
+    address = f"[{via[1][0]}]" if via and ":" in via[1][0] else via[1][0] if via else ""
+    registry = Registry(
+        scheme=flow.request.scheme,
+        host=flow.request.host,
+        port=flow.request.port,
+        authority=flow.request.host_header or flow.request.host,
+        sni=server.sni or "",
+        verified=not ctx.options.ssl_insecure,
+        via=f"{via[0]}://{address}:{via[1][1]}" if via else "",
+    )
+    return Repository(
+        registry=registry,
+        name=request.name,
+        namespace=request.namespace,
+        authorization=flow.request.headers.get("Authorization", ""),
+        user_agent=flow.request.headers.get("User-Agent", ""),
+    )
+
+
+def _apply(flow: http.HTTPFlow, answer: Answer) -> None:
+    response = flow.response
+    assert response
+    for name in {name for name in response.headers if outdated(name)}:
+        del response.headers[name]
+    response.status_code, response.reason = answer.status, ""
+    if response.stream is False or flow.request.method == "HEAD":
+        response.raw_content = answer.body
+    else:
+        response.stream = _instead(answer.body)
+    for name, value in answer.headers.items():
+        response.headers[name] = value
+    if answer.status == 304:
+        response.headers.pop("Content-Length", None)
+        response.headers.pop("Content-Type", None)
+
+
+def _instead(body: bytes) -> Callable[[bytes], bytes]:
+    """A stream that drops what upstream sends and ends with `body` instead."""
+    return lambda chunk: b"" if chunk else body
+
+
+addons = [Metahub()]

@@ -1,0 +1,72 @@
+"""A decision → the headers and body that a client gets instead of upstream's."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from metahub_addon.index import Child
+from metahub_addon.machine import MachineType
+
+_JSON = "application/json; charset=utf-8"
+# What upstream said of the index and would be wrong of the child.
+_OF_THE_INDEX = (
+    *("Content-Encoding", "Transfer-Encoding", "Last-Modified", "Content-MD5", "Digest"),
+    *("Content-Digest", "Repr-Digest", "Content-Range", "Content-Disposition"),
+    *("Content-Location", "Accept-Ranges", "ETag", "Docker-Content-Digest", "Link"),
+)
+_CHECKSUMS = "x-checksum-"
+_MAX_HEADER = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer. `body` is empty for HEAD, `headers` has the length all the same."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+def outdated(header: str) -> bool:
+    """True for a header of upstream's answer that speaks of the index alone."""
+    folded = header.lower()
+    return folded.startswith(_CHECKSUMS) or folded in {name.lower() for name in _OF_THE_INDEX}
+
+
+def child_answer(
+    child: Child, machine: MachineType, index_digest: str, body: bytes, if_none_match: str = ""
+) -> Answer:
+    """The child's manifest with its own headers; an empty body answers a HEAD.
+
+    304 without a body if the client's If-None-Match names the child (RFC 9110, 13.1.2).
+    """
+    etag = f'"{child.digest}"'
+    headers = {
+        "Docker-Content-Digest": child.digest,
+        "ETag": etag,
+        "X-Metahub-Machine-Type": machine.name,
+        "X-Metahub-Index": index_digest,
+        "X-Metahub-Features": _header(",".join(map(str, child.requires))),
+    }
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    if etag in tags or "*" in tags:
+        return Answer(status=304, headers=headers, body=b"")
+    headers |= {"Content-Type": child.media_type, "Content-Length": str(child.size)}
+    return Answer(status=200, headers=headers, body=body)
+
+
+def error_answer(machine: MachineType, index_digest: str, reason: str, head: bool) -> Answer:
+    """404 with an OCI error body (distribution spec, 'Error Codes'); runtimes print it."""
+    error = {"code": "MANIFEST_UNKNOWN", "message": reason, "detail": {"machine": machine.name}}
+    body = json.dumps({"errors": [error]}).encode()
+    headers = {
+        "Content-Type": _JSON,
+        "Content-Length": str(len(body)),
+        "X-Metahub-Machine-Type": machine.name,
+        "X-Metahub-Index": index_digest,
+    }
+    return Answer(status=404, headers=headers, body=b"" if head else body)
+
+
+def _header(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()[:_MAX_HEADER]

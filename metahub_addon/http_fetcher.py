@@ -1,0 +1,160 @@
+"""GET a manifest over HTTP: keep-alive, bounded, with mitmproxy's idea of TLS."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import certifi
+import httpx
+
+from metahub_addon.index import MAX_MANIFEST_BYTES
+from metahub_addon.upstream import FetchError, Registry, Repository
+
+_MAX_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_VERSIONS = {
+    "TLS1": ssl.TLSVersion.TLSv1,
+    "TLS1_1": ssl.TLSVersion.TLSv1_1,
+    "TLS1_2": ssl.TLSVersion.TLSv1_2,
+    "TLS1_3": ssl.TLSVersion.TLSv1_3,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """mitmproxy's options for TLS towards servers, by the same meaning."""
+
+    insecure: bool = False
+    trusted_ca: str | None = None
+    trusted_confdir: str | None = None
+    client_certs: str | None = None
+    ciphers: str | None = None
+    version_min: str = "TLS1_2"
+    version_max: str = "UNBOUNDED"
+
+    def client_cert(self, host: str) -> str | None:
+        """The client certificate for a host: the one file, or the host's in the folder."""
+        if not self.client_certs:
+            return None
+        path = Path(self.client_certs).expanduser()
+        if path.is_file():
+            return str(path)
+        own = path / f"{host}.pem"
+        return str(own) if own.is_file() else None
+
+    def context(self, client_cert: str | None) -> ssl.SSLContext:
+        """A context that verifies servers as mitmproxy does.
+
+        Raises OSError (ssl.SSLError is one) if a certificate file cannot be loaded.
+        """
+        cafile = self.trusted_ca
+        if self.trusted_ca is None and self.trusted_confdir is None:
+            cafile = certifi.where()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = _VERSIONS.get(self.version_min, ssl.TLSVersion.MINIMUM_SUPPORTED)
+        context.maximum_version = _VERSIONS.get(self.version_max, ssl.TLSVersion.MAXIMUM_SUPPORTED)
+        context.load_verify_locations(cafile, self.trusted_confdir)
+        if self.ciphers:
+            context.set_ciphers(self.ciphers)
+        if client_cert:
+            context.load_cert_chain(client_cert)
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+class HttpFetcher:
+    """One keep-alive client, and another for each upstream proxy or client certificate.
+
+    `proxy_auth` is the `user:password` for upstream proxies, or empty.
+    """
+
+    def __init__(self, tls: TlsSettings, seconds: float, proxy_auth: str = "") -> None:
+        self._tls = tls
+        self._timeout = httpx.Timeout(seconds)
+        self._proxy_auth = proxy_auth
+        self._clients: dict[tuple[str, str | None], httpx.AsyncClient] = {}
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.aclose()
+
+    async def get(self, repository: Repository, digest: str, accept: str) -> tuple[str, bytes]:
+        """The Content-Type and body of a manifest; raises FetchError."""
+        registry = repository.registry
+        path = f"/v2/{repository.name}/manifests/{digest}"
+        url = httpx.URL(scheme=registry.scheme, host=registry.host, port=registry.port, path=path)
+        if repository.namespace:
+            url = url.copy_set_param("ns", repository.namespace)
+        headers = {"Accept": accept, "Accept-Encoding": "identity", "Host": registry.authority}
+        for name, value in (
+            ("User-Agent", repository.user_agent),
+            ("Authorization", repository.authorization),
+        ):
+            if value:
+                headers[name] = value
+        extensions = {"sni_hostname": registry.sni} if registry.sni else {}
+        try:
+            return await self._follow(self._client(registry), url, headers, extensions)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            raise FetchError(f"{digest}: {type(error).__name__}: {error}"[:300]) from error
+
+    async def _follow(
+        self,
+        client: httpx.AsyncClient,
+        url: httpx.URL,
+        headers: dict[str, str],
+        extensions: dict[str, str],
+    ) -> tuple[str, bytes]:
+        origin = url
+        for _ in range(_MAX_REDIRECTS + 1):
+            async with client.stream("GET", url, headers=headers, extensions=extensions) as answer:
+                if answer.status_code not in _REDIRECTS:
+                    return await _read(answer)
+                url = url.join(answer.headers.get("Location", ""))
+            if url.scheme != origin.scheme:
+                raise FetchError(f"redirected from {origin.scheme} to {url.scheme or 'nowhere'}")
+            if (url.host, url.port) != (origin.host, origin.port):
+                # Another server: it gets no credentials, and answers for its own name.
+                headers = {"Accept": headers["Accept"], "Accept-Encoding": "identity"}
+                extensions = {}
+        raise FetchError(f"redirected more than {_MAX_REDIRECTS} times")
+
+    def _client(self, registry: Registry) -> httpx.AsyncClient:
+        cert = self._tls.client_cert(registry.sni or registry.host)
+        client = self._clients.get((registry.via, cert))
+        if client is None:
+            context = self._tls.context(cert)
+            client = httpx.AsyncClient(
+                verify=context,
+                timeout=self._timeout,
+                trust_env=False,
+                limits=httpx.Limits(max_connections=100, keepalive_expiry=60),
+                proxy=self._proxy(registry.via, context),
+            )
+            self._clients[(registry.via, cert)] = client
+        return client
+
+    def _proxy(self, via: str, context: ssl.SSLContext) -> httpx.Proxy | None:
+        if not via:
+            return None
+        user, _, password = self._proxy_auth.partition(":")
+        return httpx.Proxy(
+            via,
+            auth=(user, password) if self._proxy_auth else None,
+            ssl_context=context if via.startswith("https:") else None,
+        )
+
+
+async def _read(answer: httpx.Response) -> tuple[str, bytes]:
+    if answer.status_code != 200:
+        raise FetchError(f"the registry answered {answer.status_code}")
+    body = bytearray()
+    async for chunk in answer.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_MANIFEST_BYTES:
+            raise FetchError(f"the answer is larger than {MAX_MANIFEST_BYTES} bytes")
+    return answer.headers.get("Content-Type", ""), bytes(body)

@@ -1,0 +1,175 @@
+"""Index and machine type → Decision: which child fits this host best, and why.
+
+A total order: the same index and machine type always give the same child.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from metahub_addon.features import Feature, match_value
+from metahub_addon.index import Child, Index
+from metahub_addon.machine import MachineType, MatchMode
+from metahub_addon.match import Match
+from metahub_addon.oci_platform import Platform, distance
+
+Rank = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether one child fits a machine type, and why (a sentence for each reason).
+
+    `rank` orders children that fit, the smallest is the best; None for the others.
+    """
+
+    child: Child
+    reasons: tuple[str, ...]
+    rank: Rank | None = None
+
+    @property
+    def fits(self) -> bool:
+        """True if the child runs on the machine."""
+        return self.rank is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The verdicts in the index's order, the chosen child (None: nothing fits), and why.
+
+    `has_platforms` is false for an index that offers no image for any platform (the
+    referrers fall-back tag, a collection of artifacts): not ours to choose from.
+    """
+
+    machine: MachineType
+    verdicts: tuple[Verdict, ...]
+    chosen: Child | None
+    reason: str
+    has_platforms: bool
+
+
+def choose(index: Index, machine: MachineType, absent: frozenset[str] = frozenset()) -> Decision:
+    """Judge every child of an index and choose the one that fits a machine type best.
+
+    `absent` holds digests known to be missing upstream. Children of nested indexes
+    count where those have been opened; they need what the nested index needs, too.
+    """
+    verdicts = tuple(
+        Verdict(child=child, reasons=("is missing in the registry",))
+        if child.digest in absent
+        else judge(child, machine)
+        for child in _leaves(index, None, ())
+    )
+    fitting = sorted(
+        ((verdict.rank, at) for at, verdict in enumerate(verdicts) if verdict.rank is not None),
+    )
+    has_platforms = any(
+        verdict.child.is_manifest and verdict.child.platform for verdict in verdicts
+    )
+    if not fitting:
+        offers = ", ".join(dict.fromkeys(_offer(v.child) for v in verdicts if v.child.is_manifest))
+        reason = f"nothing fits machine type {machine.name}; the image offers {offers or 'nothing'}"
+        chosen = None
+    else:
+        best = verdicts[fitting[0][1]]
+        chosen, reason = best.child, _why_best(verdicts, [at for _, at in fitting], machine)
+    return Decision(
+        machine=machine,
+        verdicts=verdicts,
+        chosen=chosen,
+        reason=reason,
+        has_platforms=has_platforms,
+    )
+
+
+def judge(child: Child, machine: MachineType) -> Verdict:
+    """Hold one child against a machine type."""
+    if child.is_index:
+        return Verdict(child=child, reasons=("is a nested index that was not opened",))
+    if not child.is_manifest:
+        return Verdict(child=child, reasons=("is no image (attestation or artifact)",))
+    if child.platform is None:
+        return Verdict(child=child, reasons=("names no platform",))
+    away = distance(child.platform, machine.platform)
+    if away is None:
+        return Verdict(
+            child=child, reasons=(f"{child.platform} does not run on {machine.platform}",)
+        )
+    if machine.match is MatchMode.EXACT:
+        return _judge_exact(child, machine, away)
+    matches = [(feature, _best_match(feature, machine)) for feature in child.requires]
+    failed = tuple(f"{feature}: {match.why}" for feature, match in matches if not match.holds)
+    if failed:
+        return Verdict(child=child, reasons=failed)
+    reasons = tuple(f"{feature}: {match.why}" for feature, match in matches)
+    return Verdict(
+        child=child,
+        reasons=reasons or ("generic: requires no feature",),
+        rank=_rank(matches, machine, away),
+    )
+
+
+def _judge_exact(child: Child, machine: MachineType, away: int) -> Verdict:
+    wanted, has = set(child.requires), set(machine.features)
+    if wanted == has:
+        return Verdict(child=child, reasons=("equal features",), rank=((away,),))
+    lacking = ", ".join(sorted(map(str, wanted - has)))
+    surplus = ", ".join(sorted(map(str, has - wanted)))
+    reasons = [f"needs {lacking}, which this machine type has not"] if lacking else []
+    reasons += [f"lacks {surplus}, which this machine type has"] if surplus else []
+    return Verdict(child=child, reasons=tuple(reasons))
+
+
+def _best_match(feature: Feature, machine: MachineType) -> Match:
+    """The closest match among the machine's values for a key; one must satisfy."""
+    values = machine.values(feature.key)
+    if not values:
+        return Match(f"this host has no {feature.key}")
+    by = machine.comparison(feature.key)
+    matches = [match_value(feature.value, value, by) for value in values]
+    holding = [match for match in matches if match.holds]
+    return min(holding, key=lambda match: match.distance or ()) if holding else matches[0]
+
+
+def _rank(matches: list[tuple[Feature, Match]], machine: MachineType, away: int) -> Rank:
+    """Platform first, then key by key (having a key beats lacking it), then more features."""
+    closest: dict[str, tuple[int, ...]] = {}
+    for feature, match in matches:
+        found = match.distance or ()
+        closest[feature.key] = min(found, closest.get(feature.key, found))
+    by_key = ((0, *closest[key]) if key in closest else (1,) for key in machine.ranking)
+    return ((away,), *by_key, (-len(matches),))
+
+
+def _why_best(verdicts: tuple[Verdict, ...], order: list[int], machine: MachineType) -> str:
+    best = verdicts[order[0]]
+    needs = ", ".join(map(str, best.child.requires)) or "generic"
+    if len(order) == 1:
+        return f"{needs}: the only one that fits"
+    rank, second = best.rank or (), verdicts[order[1]].rank or ()
+    criteria = ("platform", *machine.ranking, "more features")
+    if machine.match is MatchMode.EXACT:
+        criteria = ("platform",)
+    differing = [name for name, a, b in zip(criteria, rank, second, strict=True) if a != b]
+    if not differing:
+        return f"{needs}: first in the index among equals"
+    return f"{needs}: best of {len(order)} that fit, decided by {differing[0]}"
+
+
+def _leaves(
+    index: Index, platform: Platform | None, requires: tuple[Feature, ...]
+) -> Iterator[Child]:
+    for child in index.children:
+        merged = replace(
+            child,
+            platform=child.platform or platform,
+            requires=tuple(dict.fromkeys((*requires, *child.requires))),
+        )
+        if child.nested is None:
+            yield merged
+        else:
+            yield from _leaves(child.nested, merged.platform, merged.requires)
+
+
+def _offer(child: Child) -> str:
+    needs = ", ".join(map(str, child.requires)) or "generic"
+    return f"{child.platform or 'no platform'} [{needs}]"

@@ -1,0 +1,164 @@
+"""Fetch manifests by digest: verified, shared among those who wait, cached for ever.
+
+What a digest names never changes. What comes out was either fetched with the caller's
+credentials or named by an index that upstream has just shown to this caller: that is
+the caller's side of the bargain.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cachetools import LRUCache
+
+from metahub_addon.digest import digest_of, is_digest
+from metahub_addon.index import MAX_MANIFEST_BYTES
+from metahub_addon.media_types import essence
+
+_ENTRY_OVERHEAD = 1024
+
+
+class FetchError(Exception):
+    """A manifest that could not be had; the message says why, without secrets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """Where a client's request went: all that decides who answered it.
+
+    `host` and `port` are the address connected to, `authority` the Host header, `sni`
+    the name that TLS was verified for, `via` an upstream proxy's URL or empty.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    sni: str = ""
+    verified: bool = False
+    via: str = ""
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The key of a registry in the cache.
+
+        Where TLS vouches for the name, the address does not count (a registry has
+        many); where nothing does, it must: a Host header alone proves nothing.
+        """
+        if self.scheme == "https" and self.verified and self.sni:
+            return self.scheme, self.sni, str(self.port), self.authority
+        return self.scheme, self.host, str(self.port), self.authority, self.sni
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A repository of a registry, and what the client showed to read it.
+
+    `namespace` is containerd's `?ns=`. The credentials are no part of comparisons or
+    of the representation, and never of a cache key in the clear.
+    """
+
+    registry: Registry
+    name: str
+    namespace: str = ""
+    authorization: str = field(default="", repr=False, compare=False)
+    user_agent: str = field(default="", repr=False, compare=False)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The key of a repository in the cache."""
+        return *self.registry.identity, self.namespace, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The verified bytes that a digest names, as they were served."""
+
+    digest: str
+    media_type: str
+    body: bytes
+
+
+class Fetcher(Protocol):
+    """The one way out: GET a manifest by digest."""
+
+    async def get(self, repository: Repository, digest: str, accept: str) -> tuple[str, bytes]:
+        """The Content-Type and body, at most MAX_MANIFEST_BYTES; raises FetchError."""
+        ...
+
+
+class Upstream:
+    """Documents by repository and digest, from the cache or the registry.
+
+    `cache_bytes` bounds what is kept; `seconds` each fetch.
+    """
+
+    def __init__(self, fetcher: Fetcher, cache_bytes: int, seconds: float) -> None:
+        self._fetcher = fetcher
+        self._seconds = seconds
+        self._cache: LRUCache[tuple[str, ...], Document] = LRUCache(cache_bytes, getsizeof=_weight)
+        self._running: dict[tuple[str, ...], asyncio.Task[Document]] = {}
+
+    def put(self, repository: Repository, document: Document) -> None:
+        """Keep a document that the caller has verified."""
+        if _weight(document) <= self._cache.maxsize:
+            self._cache[(*repository.identity, document.digest)] = document
+
+    async def fetch(
+        self, repository: Repository, digest: str, accept: str, size: int | None = None
+    ) -> Document:
+        """The document that a digest names, of a media type and, if given, a size in bytes.
+
+        Raises FetchError. Callers with the same credentials share one fetch; one that
+        gives up does not take it from the others.
+        """
+        key = (*repository.identity, digest)
+        document = self._cache.get(key)
+        if document is None:
+            document = await asyncio.shield(self._task(key, repository, digest, accept))
+        if document.media_type not in accept.split(", "):
+            raise FetchError(f"{digest} is a {document.media_type!r}, expected {accept}")
+        if size is not None and len(document.body) != size:
+            raise FetchError(f"{digest} has {len(document.body)} bytes, the index says {size}")
+        return document
+
+    def _task(
+        self, key: tuple[str, ...], repository: Repository, digest: str, accept: str
+    ) -> "asyncio.Task[Document]":
+        secret = hashlib.sha256(repository.authorization.encode()).hexdigest()
+        shared = (*key, secret, accept)
+        task = self._running.get(shared)
+        if task is None:
+            task = asyncio.create_task(self._fetch(key, repository, digest, accept))
+            self._running[shared] = task
+            task.add_done_callback(lambda done: self._forget(shared, done))
+        return task
+
+    def _forget(self, shared: tuple[str, ...], done: "asyncio.Task[Document]") -> None:
+        self._running.pop(shared, None)
+        if not done.cancelled():
+            done.exception()  # seen, also when nobody waits for it any longer
+
+    async def _fetch(
+        self, key: tuple[str, ...], repository: Repository, digest: str, accept: str
+    ) -> Document:
+        if not is_digest(digest):
+            raise FetchError("not a digest")
+        try:
+            async with asyncio.timeout(self._seconds):
+                content_type, body = await self._fetcher.get(repository, digest, accept)
+        except TimeoutError as error:
+            raise FetchError(f"{digest}: no answer within {self._seconds:g} s") from error
+        if len(body) > MAX_MANIFEST_BYTES:
+            raise FetchError(f"{digest} has more than {MAX_MANIFEST_BYTES} bytes")
+        if digest_of(body, like=digest) != digest:
+            raise FetchError(f"{digest} was answered with other content")
+        document = Document(digest, essence(content_type), body)
+        if _weight(document) <= self._cache.maxsize:
+            self._cache[key] = document
+        return document
+
+
+def _weight(document: Document) -> int:
+    return len(document.body) + _ENTRY_OVERHEAD
