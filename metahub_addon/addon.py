@@ -286,7 +286,8 @@ def _machine_source(path: str) -> Callable[[], MachineType]:
     try:
         profile = ProfileFile(Path(path).expanduser())
     except InvalidProfile as error:
-        raise exceptions.OptionsError(f"metahub_profile: {error}") from error
+        # mitmproxy prints the cause with its traceback, the operator needs the message.
+        raise exceptions.OptionsError(f"metahub_profile: {error}") from None
     return profile.current
 
 
