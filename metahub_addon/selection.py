@@ -14,6 +14,8 @@ from metahub_addon.oci_platform import Platform, distance
 
 Rank = tuple[tuple[int, ...], ...]
 
+_MAX_OFFERS = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -66,9 +68,7 @@ def choose(index: Index, machine: MachineType, absent: frozenset[str] = frozense
         verdict.child.is_manifest and verdict.child.platform for verdict in verdicts
     )
     if not fitting:
-        offers = ", ".join(dict.fromkeys(_offer(v.child) for v in verdicts if v.child.is_manifest))
-        reason = f"nothing fits machine type {machine.name}; the image offers {offers or 'nothing'}"
-        chosen = None
+        chosen, reason = None, f"nothing fits machine type {machine.name}; {_offers(verdicts)}"
     else:
         best = verdicts[fitting[0][1]]
         chosen, reason = best.child, _why_best(verdicts, [at for _, at in fitting], machine)
@@ -168,6 +168,15 @@ def _leaves(
             yield merged
         else:
             yield from _leaves(child.nested, merged.platform, merged.requires)
+
+
+def _offers(verdicts: tuple[Verdict, ...]) -> str:
+    """What the image offers, in a length that a runtime's error message can bear."""
+    children = [verdict.child for verdict in verdicts if verdict.child.is_manifest]
+    offers = list(dict.fromkeys(_offer(child) for child in children))
+    more = len(offers) - _MAX_OFFERS
+    listed = ", ".join(offers[:_MAX_OFFERS]) or "nothing"
+    return f"the image offers {listed}" + (f" and {more} more" if more > 0 else "")
 
 
 def _offer(child: Child) -> str:
