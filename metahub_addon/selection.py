@@ -81,6 +81,13 @@ def choose(index: Index, machine: MachineType, absent: frozenset[str] = frozense
     )
 
 
+def behind(decision: Decision, verdict: Verdict) -> str:
+    """In what a child that fits comes behind the chosen one."""
+    best = next(other for other in decision.verdicts if other.child is decision.chosen)
+    criterion = _first_difference(best, verdict, decision.machine)
+    return f"behind in {criterion}" if criterion else "behind in the index's order"
+
+
 def judge(child: Child, machine: MachineType) -> Verdict:
     """Hold one child against a machine type."""
     if child.is_index:
@@ -145,14 +152,17 @@ def _why_best(verdicts: tuple[Verdict, ...], order: list[int], machine: MachineT
     needs = ", ".join(map(str, best.child.requires)) or "generic"
     if len(order) == 1:
         return f"{needs}: the only one that fits"
-    rank, second = best.rank or (), verdicts[order[1]].rank or ()
-    criteria = ("platform", *machine.ranking, "more features")
-    if machine.match is MatchMode.EXACT:
-        criteria = ("platform",)
-    differing = [name for name, a, b in zip(criteria, rank, second, strict=True) if a != b]
-    if not differing:
+    decided_by = _first_difference(best, verdicts[order[1]], machine)
+    if not decided_by:
         return f"{needs}: first in the index among equals"
-    return f"{needs}: best of {len(order)} that fit, decided by {differing[0]}"
+    return f"{needs}: best of {len(order)} that fit, decided by {decided_by}"
+
+
+def _first_difference(one: Verdict, other: Verdict, machine: MachineType) -> str:
+    """The criterion that ranks two children that fit; empty for equals."""
+    criteria = ("platform", *machine.ranking, "the number of features")
+    ranks = zip(criteria, one.rank or (), other.rank or (), strict=False)
+    return next((name for name, a, b in ranks if a != b), "")
 
 
 def _leaves(

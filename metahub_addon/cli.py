@@ -1,0 +1,181 @@
+"""The `metahub` command. Exit codes: 0 fine, 1 the answer is no, 2 wrong use or input."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from metahub_addon import __version__
+from metahub_addon.detect import detect
+from metahub_addon.index import MAX_MANIFEST_BYTES, Child, Index, InvalidIndex, parse_index
+from metahub_addon.machine import InvalidProfile, MachineType
+from metahub_addon.media_types import INDEXES, OCI_INDEX
+from metahub_addon.nesting import open_nested
+from metahub_addon.profile_file import load_profile
+from metahub_addon.remote import InvalidReference, RemoteError, RemoteRegistry, parse_reference
+from metahub_addon.report import decision_json, decision_table, machine_json, matrix_table
+from metahub_addon.selection import Decision, choose
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+
+
+def _fail(message: str) -> None:
+    click.echo(f"metahub: {message}", err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="metahub")
+def main() -> None:
+    """The same image name gives every machine the image built for its hardware.
+
+    Example: metahub explain index.json --profile profiles/type4.yaml
+    """
+
+
+@main.command()
+def addon() -> None:
+    """Print the path of the addon for mitmdump.
+
+    Example: mitmdump -s "$(metahub addon)"
+    """
+    click.echo(Path(__file__).resolve().parent / "addon.py")
+
+
+@main.command("detect")
+@_JSON
+def detect_command(as_json: bool) -> None:
+    """Print this host's machine type, as a profile.
+
+    Example: metahub detect > /etc/metahub/profile.yaml
+    """
+    machine = detect()
+    if as_json:
+        click.echo(json.dumps(machine_json(machine), indent=2))
+        return
+    lines = [f"machine_type: {machine.name}", f"platform: {machine.platform}", "features:"]
+    click.echo("\n".join([*lines, *(f"  - {feature}" for feature in machine.features)]))
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_JSON
+@click.pass_context
+def check(context: click.Context, files: Sequence[Path], as_json: bool) -> None:
+    """Check profiles; the first error of each names file, line and key.
+
+    Example: metahub check profiles/*.yaml
+    """
+    machines: list[MachineType] = []
+    for file in files:
+        try:
+            machines.append(load_profile(file))
+        except InvalidProfile as error:
+            _fail(str(error))
+        else:
+            if not as_json:
+                machine = machines[-1]
+                features = ", ".join(map(str, machine.features)) or "no features"
+                click.echo(f"{file}: {machine.name}, {machine.platform}, {features}")
+    if as_json:
+        click.echo(json.dumps([machine_json(machine) for machine in machines], indent=2))
+    if len(machines) < len(files):
+        context.exit(2)
+
+
+@main.command()
+@click.argument("image", metavar="REFERENCE|FILE|-")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A profile; several give a matrix. Default: this host, detected.",
+)
+@_JSON
+@click.option("--plain-http", is_flag=True, help="Ask the registry without TLS.")
+@click.option("--ca", type=click.Path(), help="A file of certificates to trust, too.")
+@click.pass_context
+def explain(
+    context: click.Context,
+    image: str,
+    profiles: Sequence[Path],
+    as_json: bool,
+    plain_http: bool,
+    ca: str | None,
+) -> None:
+    """Say which child of an index a machine gets, and why the others are not it.
+
+    Reads an index from a registry, a file or standard input (-). Exit code 1: nothing
+    fits one of the machine types.
+
+    Example: metahub explain index.json --profile profiles/type1.yaml
+    """
+    try:
+        machines = [load_profile(file) for file in profiles] or [detect()]
+        indexes = _read(image, machines, plain_http, ca)
+    except (InvalidProfile, InvalidReference, RemoteError, OSError) as error:
+        _fail(str(error))
+        context.exit(2)
+    except InvalidIndex as error:
+        _fail(f"{image}: {error}")
+        context.exit(2)
+    pairs = zip(indexes, machines, strict=True)
+    decisions = [choose(index, machine) for index, machine in pairs]
+    if as_json:
+        found = [decision_json(decision) for decision in decisions]
+        click.echo(json.dumps(found if len(found) > 1 else found[0], indent=2))
+    else:
+        _print(decisions, indexes)
+    context.exit(0 if all(decision.chosen for decision in decisions) else 1)
+
+
+def _print(decisions: Sequence[Decision], indexes: Sequence[Index]) -> None:
+    console = Console(soft_wrap=False, highlight=False)
+    alike = all(index == indexes[0] for index in indexes)
+    if len(decisions) > 1 and alike:
+        console.print(matrix_table(decisions))
+    else:
+        for decision in decisions:
+            console.print(decision_table(decision))
+    for decision in decisions:
+        console.print(Text(f"{decision.machine.name}: {decision.reason}"))
+
+
+def _read(
+    image: str, machines: Sequence[MachineType], plain_http: bool, ca: str | None
+) -> list[Index]:
+    """The index as each machine sees it: of other platforms, nested ones stay unopened."""
+    if image == "-":
+        return [_parse(sys.stdin.buffer.read(MAX_MANIFEST_BYTES + 1))] * len(machines)
+    if Path(image).exists() or image.endswith(".json"):
+        with Path(image).open("rb") as file:
+            return [_parse(file.read(MAX_MANIFEST_BYTES + 1))] * len(machines)
+    reference = parse_reference(image)
+    with RemoteRegistry(reference, plain_http, ca) as registry:
+        found = registry.get(reference.reference)
+        if found.media_type not in INDEXES:
+            raise InvalidIndex(f"is a {found.media_type or 'body of no type'}, not an index")
+        index = parse_index(found.body, found.media_type)
+
+        async def open_child(child: Child) -> Index:
+            inner = registry.get(child.digest)
+            return parse_index(inner.body, inner.media_type)
+
+        return [asyncio.run(open_nested(index, m.platform, open_child)) for m in machines]
+
+
+def _parse(body: bytes) -> Index:
+    """An index without a Content-Type: by its own mediaType, which OCI lets it leave out."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidIndex(f"is not JSON ({type(error).__name__})") from error
+    declared = document.get("mediaType", OCI_INDEX) if isinstance(document, dict) else OCI_INDEX
+    if declared not in INDEXES:
+        raise InvalidIndex(f"mediaType: is {str(declared)[:99]!r}, not an index's")
+    return parse_index(body, declared)
