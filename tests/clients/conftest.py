@@ -1,0 +1,70 @@
+"""Play all scenarios once, in namespaces that end with everything that ran in them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NODE = Path(__file__).with_name("node.py")
+COMMANDS = (
+    *("dockerd", "docker", "containerd", "ctr", "podman", "skopeo", "docker-registry"),
+    *("iptables", "unshare", "setpriv", "ip", "mount", "runc"),
+)
+# Run in throw-away namespaces: what the scenarios need of the kernel.
+PROBES = {
+    "namespaces": ["true"],
+    "an iptables redirect by group": [
+        *("iptables", "-t", "nat", "-A", "OUTPUT", "-p", "tcp", "--dport", "443", "-m", "owner"),
+        *("!", "--gid-owner", "60001", "-j", "REDIRECT", "--to-ports", "8082"),
+    ],
+    "overlay on tmpfs": [
+        *("sh", "-c"),
+        "mount -t tmpfs tmpfs /mnt && mkdir /mnt/l /mnt/u /mnt/w /mnt/m && mount -t overlay"
+        " overlay -o lowerdir=/mnt/l,upperdir=/mnt/u,workdir=/mnt/w /mnt/m",
+    ],
+}
+UNSHARE = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def missing() -> str:
+    """What this machine lacks for real runtimes; empty if nothing."""
+    if os.geteuid() != 0:
+        return "root"
+    for command in COMMANDS:
+        if shutil.which(command) is None:
+            return f"the command {command}"
+    if not Path("/bin/busybox").exists():
+        return "/bin/busybox (busybox-static)"
+    if " cgroup" not in Path("/proc/mounts").read_text():
+        return "a cgroup mount"
+    for what, probe in PROBES.items():
+        done = subprocess.run(
+            [*UNSHARE, *probe], capture_output=True, text=True, timeout=30, check=False
+        )
+        if done.returncode:
+            return f"{what} ({done.stderr.strip()[:200]})"
+    return ""
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What each client got."""
+    lacking = missing()
+    if lacking:
+        pytest.skip(f"missing: {lacking}")
+    folder = tmp_path_factory.mktemp("node")
+    played = subprocess.run(
+        ["timeout", "--kill-after", "10", "240", *UNSHARE, sys.executable, str(NODE), str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert played.returncode == 0, played.stderr[-5000:]
+    assert list(folder.iterdir()) == [], "the node left files behind"
+    found: dict[str, Any] = json.loads(played.stdout)
+    return found
