@@ -7,6 +7,7 @@ skopeo need nothing but a folder), else over plain HTTP.
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,8 @@ def pull_with_skopeo(proxy: Mitmdump, tag: str, folder: Path) -> tuple[str, str]
     image = f"docker://127.0.0.1:{proxy.ports[0]}/{NAME}:{tag}"
     target = folder / "image"
     command = ["skopeo", "--insecure-policy", "copy", "--quiet", "--src-tls-verify=false"]
-    subprocess.run([*command, image, f"dir:{target}"], check=True)
+    environment = {**os.environ, "XDG_DATA_HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
+    subprocess.run([*command, image, f"dir:{target}"], env=environment, check=True)
     manifest = (target / "manifest.json").read_bytes()
     layer = json.loads(manifest)["layers"][0]["digest"].partition(":")[2]
     return sha256(manifest), (target / layer).read_text()
@@ -102,7 +104,8 @@ def explain(registry: EmbeddedRegistry, tag: str, machine: str) -> str:
 def main() -> int:
     """Run the demonstration; 1 if a host did not get its image."""
     console = Console()
-    skopeo = shutil.which("skopeo") is not None
+    # As root skopeo keeps a cache in a place that can't be chosen.
+    skopeo = shutil.which("skopeo") is not None and os.geteuid() != 0
     pull = pull_with_skopeo if skopeo else pull_over_http
     # skopeo copies images, so it would be shown the index: here it stands for a runtime.
     untouched = ["metahub_untouched_clients=none/"] if skopeo else []
