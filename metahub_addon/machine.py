@@ -55,8 +55,9 @@ class MachineType:
 
     @property
     def ranking(self) -> tuple[str, ...]:
-        """All keys that have a place in the ranking: the profile's, then the default's."""
-        return tuple(dict.fromkeys((*self.prefer, *DEFAULT_PREFER)))
+        """All keys in the order in which they decide: preferred, default, the machine's rest."""
+        own = (feature.key for feature in self.features)
+        return tuple(dict.fromkeys((*self.prefer, *DEFAULT_PREFER, *own)))
 
     def comparison(self, key: str) -> Comparison:
         """How values of a key are compared on this machine."""

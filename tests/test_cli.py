@@ -1,0 +1,164 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from metahub_addon import __version__
+from metahub_addon.cli import main
+from support.descriptors import digest
+from support.embedded_registry import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    EmbeddedRegistry,
+    index_of,
+    serving,
+)
+
+PROFILES = Path(__file__).parent.parent / "profiles"
+TYPE1, TYPE2, TYPE4 = (str(PROFILES / f"type{number}.yaml") for number in (1, 2, 4))
+
+
+def run(*arguments: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=stdin, env={"COLUMNS": "200"})
+
+
+def document(*variants: list[str], media_type: str = DOCKER_LIST) -> bytes:
+    children = [
+        {
+            "mediaType": DOCKER_MANIFEST,
+            "digest": digest(at),
+            "size": 1,
+            "platform": {"os": "linux", "architecture": "amd64", "features": features},
+        }
+        for at, features in enumerate(variants)
+    ]
+    return json.dumps(index_of(children, media_type)).encode()
+
+
+EXAMPLE = document([], ["cpu:broadwell"], ["cpu:haswell", "nvcap:5.2"])
+
+
+def test_explain_says_why_of_each() -> None:
+    result = run("explain", "-", "--profile", TYPE4, stdin=EXAMPLE)
+    assert result.exit_code == 0
+    assert "fits, behind in nvcap: generic: requires no feature" in result.output
+    assert "fits, behind in nvcap: cpu:broadwell: built for" in result.output
+    assert "chosen: cpu:haswell: broadwell runs" in result.output
+    assert "type4: cpu:haswell, nvcap:5.2: best of 3 that fit, decided by nvcap" in result.output
+
+
+def test_explain_as_data() -> None:
+    result = run("explain", "-", "--json", "--profile", TYPE4, stdin=EXAMPLE)
+    assert json.loads(result.stdout)["chosen"] == digest(2)
+    several = run(
+        *("explain", "-", "--json", "--profile", TYPE1, "--profile", TYPE4), stdin=EXAMPLE
+    )
+    assert [found["chosen"] for found in json.loads(several.stdout)] == [digest(1), digest(2)]
+
+
+def test_explain_with_several_profiles_is_a_matrix(tmp_path: Path) -> None:
+    file = tmp_path / "index.json"
+    file.write_bytes(document([], ["cpu:skylake"]))
+    result = run("explain", str(file), "--profile", TYPE1, "--profile", TYPE2)
+    assert "image by machine type" in result.output
+    assert "type1: generic: the only one that fits" in result.output
+    assert "type2: cpu:skylake: best of 2" in result.output
+
+
+def test_explain_without_a_profile_detects_this_host() -> None:
+    result = run("explain", "-", "--json", stdin=document([]))
+    assert json.loads(result.stdout)["machine_type"].startswith("detected-")
+
+
+def test_nothing_fits_is_a_no() -> None:
+    result = run("explain", "-", "--profile", TYPE1, stdin=document(["cpu:zen5"]))
+    assert result.exit_code == 1
+    assert "nothing fits machine type type1" in result.output
+
+
+def test_explain_an_image_in_a_registry() -> None:
+    registry = EmbeddedRegistry()
+    inner = registry.put_family("a/b", "list", [[], ["cpu:broadwell"]])
+    registry.put("a/b", index_of([inner], OCI_INDEX), "nested")
+    image = registry.put_image("a/b", "single")
+    registry.manifests[("a/b", "single")] = registry.manifests[("a/b", image["digest"])]
+    with serving(registry):
+        name = f"127.0.0.1:{registry.port}/a/b"
+        for tag in ("list", "nested"):
+            result = run("explain", f"{name}:{tag}", "--json", "--profile", TYPE1)
+            assert json.loads(result.stdout)["reason"].startswith("cpu:broadwell")
+        single = run("explain", f"{name}:single", "--profile", TYPE1)
+        assert single.exit_code == 2
+        assert f"metahub: {name}:single: is a {DOCKER_MANIFEST}, not an index" in single.stderr
+        missing = run("explain", f"{name}:missing", "--profile", TYPE1)
+        assert missing.exit_code == 2
+        assert f"{name}:missing: the registry answered 404" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "says"),
+    [
+        (["-"], b"{", "-: is not JSON"),
+        (["-"], b"[]", "-: index: is not an object"),
+        (["-"], json.dumps({"mediaType": "a/b"}).encode(), "-: mediaType: is 'a/b'"),
+        (["-"], b'{"schemaVersion": 2}', "-: manifests: is not a list"),
+        (["missing.json"], None, "missing.json"),
+        (["Not An Image"], None, "'Not An Image' is no image's name"),
+        (["-", "--profile", "missing.yaml"], b"", "missing.yaml: cannot be read: No such file"),
+        (["127.0.0.1:1/a"], None, "127.0.0.1:1/a:latest: ConnectError"),
+        (["r.test/a", "--ca", "missing.pem"], None, "missing.pem"),
+    ],
+)
+def test_bad_input_is_named(arguments: list[str], stdin: bytes | None, says: str) -> None:
+    result = run("explain", *arguments, stdin=stdin)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("metahub: ")
+    assert says in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_check(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: a\nmatch: maybe\n")
+    good = run("check", TYPE1, TYPE4)
+    assert good.exit_code == 0
+    assert f"{TYPE4}: type4, linux/amd64, cpu:broadwell, nvcap:5.2" in good.output
+    bad = run("check", TYPE1, str(broken))
+    assert bad.exit_code == 2
+    assert f"{broken}:2: match: 'maybe' is unknown" in bad.stderr
+    assert f"{TYPE1}: type1" in bad.stdout
+    listed = json.loads(run("check", "--json", TYPE1).stdout)
+    assert listed == [
+        {"machine_type": "type1", "platform": "linux/amd64", "features": ["cpu:broadwell"]}
+    ]
+
+
+def test_detect_prints_a_profile(tmp_path: Path) -> None:
+    file = tmp_path / "detected.yaml"
+    file.write_text(run("detect").stdout)
+    assert run("check", str(file)).exit_code == 0
+    data = json.loads(run("detect", "--json").stdout)
+    assert f"machine_type: {data['machine_type']}" in file.read_text()
+
+
+def test_addon_prints_a_path() -> None:
+    path = Path(run("addon").stdout.strip())
+    assert path.is_absolute()
+    assert path.name == "addon.py"
+    assert path.exists()
+
+
+@pytest.mark.parametrize("command", [[], ["addon"], ["check"], ["detect"], ["explain"]])
+def test_help_has_an_example(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "Example: " in result.output
+
+
+def test_wrong_use() -> None:
+    assert run("explain").exit_code == 2
+    assert run("check").exit_code == 2
+    assert run("nothing").exit_code == 2
+    assert __version__ in run("--version").output
