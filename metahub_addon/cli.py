@@ -176,6 +176,6 @@ def _parse(body: bytes) -> Index:
     except (ValueError, RecursionError) as error:
         raise InvalidIndex(f"is not JSON ({type(error).__name__})") from error
     declared = document.get("mediaType", OCI_INDEX) if isinstance(document, dict) else OCI_INDEX
-    if declared not in INDEXES:
+    if not isinstance(declared, str) or declared not in INDEXES:
         raise InvalidIndex(f"mediaType: is {str(declared)[:99]!r}, not an index's")
     return parse_index(body, declared)

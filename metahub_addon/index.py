@@ -117,7 +117,7 @@ def _child(entry: object, path: str) -> Child:
         raise InvalidIndex(f"{path}.size: is no number of bytes")
     raw_platform = _object(descriptor.get("platform") or {}, f"{path}.platform")
     annotations = _object(descriptor.get("annotations") or {}, f"{path}.annotations")
-    artifact_type = descriptor.get("artifactType")
+    artifact_type = _text(descriptor.get("artifactType") or "", f"{path}.artifactType")
     platform = _platform(raw_platform, f"{path}.platform")
     return Child(
         media_type=media_type,

@@ -103,6 +103,7 @@ def test_explain_an_image_in_a_registry() -> None:
         (["-"], b"{", "-: is not JSON"),
         (["-"], b"[]", "-: index: is not an object"),
         (["-"], json.dumps({"mediaType": "a/b"}).encode(), "-: mediaType: is 'a/b'"),
+        (["-"], b'{"mediaType": []}', "-: mediaType: is '[]'"),
         (["-"], b'{"schemaVersion": 2}', "-: manifests: is not a list"),
         (["missing.json"], None, "missing.json"),
         (["Not An Image"], None, "'Not An Image' is no image's name"),

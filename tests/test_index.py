@@ -101,6 +101,7 @@ def test_artifacts(changes: dict[str, Any], artifact: bool) -> None:
         (body({**GOOD, "digest": "sha256:0"}), "manifests[0].digest"),
         (body({**GOOD, "size": -1}), "manifests[0].size"),
         (body({**GOOD, "size": True}), "manifests[0].size"),
+        (body({**GOOD, "artifactType": [None]}), "manifests[0].artifactType: is not a string"),
         (body({**GOOD, "platform": "linux"}), "manifests[0].platform: is not an object"),
         (body({**GOOD, "platform": {"os": "linux"}}), "manifests[0].platform: ''"),
         (
