@@ -5,14 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# In CI the same examples each time; at home new ones with each run.
-settings.register_profile("ci", derandomize=True)
-settings.register_profile("thorough", max_examples=5000, deadline=None)
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default")
-)
+# No test is timed, the machines are noisy. In CI the same examples each time, at home new
+# ones with each run, and HYPOTHESIS_PROFILE=thorough for a long look.
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("home", untimed)
+settings.register_profile("ci", untimed, derandomize=True)
+settings.register_profile("thorough", untimed, max_examples=5000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "home"))
 
 sys.path.insert(0, str(Path(__file__).parent))
 
