@@ -19,25 +19,23 @@ from cachetools import LRUCache, TTLCache
 from mitmproxy import command, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 
-from metahub_addon.answer import Answer, child_answer, error_answer, outdated
+from metahub_addon.answer import Answer, outdated
 from metahub_addon.clients import UNTOUCHED_CLIENTS, is_untouched
 from metahub_addon.detect import detect
-from metahub_addon.digest import digest_of, is_digest
 from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
-from metahub_addon.index import MAX_MANIFEST_BYTES, Child, Index, InvalidIndex, parse_index
-from metahub_addon.machine import InvalidProfile, MachineType, Otherwise
-from metahub_addon.media_types import INDEXES, accepts, essence
-from metahub_addon.nesting import open_nested
+from metahub_addon.index import MAX_MANIFEST_BYTES, InvalidIndex
+from metahub_addon.machine import InvalidProfile, MachineType
+from metahub_addon.media_types import INDEXES, essence
 from metahub_addon.profile_file import ProfileFile
 from metahub_addon.registry import ManifestRequest, recognise
-from metahub_addon.selection import choose
-from metahub_addon.upstream import Document, FetchError, Registry, Repository, Upstream
+from metahub_addon.rewrite import Shown, rewrite
+from metahub_addon.selection import Decision
+from metahub_addon.upstream import FetchError, Registry, Repository, Upstream
 
 logger = logging.getLogger("metahub")
 
 _REQUEST = "metahub_request"
 _CONDITION = "metahub_if_none_match"
-_ANY_INDEX = ", ".join(sorted(INDEXES))
 _TLS_OPTIONS = frozenset(
     {
         *("ssl_insecure", "ssl_verify_upstream_trusted_ca", "ssl_verify_upstream_trusted_confdir"),
@@ -177,10 +175,14 @@ class Metahub:
         self, flow: http.HTTPFlow, request: ManifestRequest, body: bytes | None
     ) -> None:
         """Replace upstream's answer, or leave it and say why. `body`: the index, if at hand."""
+        assert self._machine
+        assert self._upstream
         name = f"{flow.request.pretty_host}/{request}"
+        shown = _shown(flow, request, body)
+        absent = self._absent_in(shown.repository)
         try:
             async with asyncio.timeout(self._seconds):
-                answer = await self._build(flow, request, body, name)
+                outcome = await rewrite(shown, self._machine(), self._upstream, absent)
         except (FetchError, InvalidIndex) as error:
             self._left(name, str(error))
         except TimeoutError:
@@ -190,76 +192,28 @@ class Metahub:
             self.counts["failed"] += 1
             raise
         else:
-            if answer is not None:
-                _apply(flow, answer)
+            self._note(name, shown.repository, outcome.decision)
+            if outcome.answer is not None:
+                _apply(flow, outcome.answer)
 
     def _left(self, name: str, reason: str) -> None:
         self.counts["failed"] += 1
         logger.warning("%s: left as upstream answered: %s", name, reason)
 
-    async def _build(
-        self, flow: http.HTTPFlow, request: ManifestRequest, body: bytes | None, name: str
-    ) -> Answer | None:
-        assert flow.response
-        assert self._machine
-        assert self._upstream
-        machine, upstream = self._machine(), self._upstream
-        repository = _repository(flow, request)
-        document = await self._index(flow, repository, body)
-        index = parse_index(document.body, document.media_type)
-
-        async def open_child(child: Child) -> Index:
-            accept = child.media_type
-            inner = await upstream.fetch(repository, child.digest, accept, child.size)
-            return parse_index(inner.body, inner.media_type)
-
-        index = await open_nested(index, machine.platform, open_child)
-        decision = choose(index, machine, self._absent_in(repository))
+    def _note(self, name: str, repository: Repository, decision: Decision) -> None:
+        """Count and log a decision, and remember the child that it names."""
+        child = decision.chosen
         if not decision.has_platforms:
             self.counts["passed"] += 1
             logger.debug("%s: offers no platforms, passed", name)
-            return None
-        head = request.method == "HEAD"
-        child = decision.chosen
-        if child is None:
+        elif child is None:
             self.counts["nothing fits"] += 1
             logger.warning("%s: %s", name, decision.reason)
-            if machine.otherwise is Otherwise.INDEX:
-                return None
-            return error_answer(machine, document.digest, decision.reason, head)
-        accept_lines = flow.request.headers.get_all("Accept")
-        if not accepts(accept_lines, child.media_type):
-            self._left(name, f"the client does not accept {child.media_type}")
-            return None
-        manifest = b""
-        if not head:
-            found = await upstream.fetch(repository, child.digest, child.media_type, child.size)
-            manifest = found.body
-        self._named[(*repository.identity, child.digest)] = True
-        self.counts["rewritten"] += 1
-        needs = ", ".join(map(str, child.requires)) or "generic"
-        logger.info("%s: %s [%s] for %s", name, child.digest, needs, machine.name)
-        condition = flow.metadata[_CONDITION]
-        return child_answer(child, machine, document.digest, manifest, condition)
-
-    async def _index(
-        self, flow: http.HTTPFlow, repository: Repository, body: bytes | None
-    ) -> Document:
-        """The index that upstream has just shown to this client: at hand, or by its digest."""
-        assert flow.response
-        assert self._upstream
-        content_type = essence(flow.response.headers.get("Content-Type", ""))
-        shown = flow.response.headers.get("Docker-Content-Digest", "")
-        if body is None:
-            if not is_digest(shown):
-                raise FetchError("the registry names no digest of the index")
-            return await self._upstream.fetch(repository, shown, content_type)
-        digest = digest_of(body, like=shown if is_digest(shown) else "sha256:")
-        if is_digest(shown) and shown != digest:
-            raise InvalidIndex("index: is not what its Docker-Content-Digest says")
-        document = Document(digest, content_type, body)
-        self._upstream.put(repository, document)
-        return document
+        else:
+            self.counts["rewritten"] += 1
+            self._named[(*repository.identity, child.digest)] = True
+            needs = ", ".join(map(str, child.requires)) or "generic"
+            logger.info("%s: %s [%s] for %s", name, child.digest, needs, decision.machine.name)
 
     def _absent_in(self, repository: Repository) -> frozenset[str]:
         prefix = repository.identity
@@ -321,6 +275,20 @@ def _repository(flow: http.HTTPFlow, request: ManifestRequest) -> Repository:
         namespace=request.namespace,
         authorization=flow.request.headers.get("Authorization", ""),
         user_agent=flow.request.headers.get("User-Agent", ""),
+    )
+
+
+def _shown(flow: http.HTTPFlow, request: ManifestRequest, body: bytes | None) -> Shown:
+    response = flow.response
+    assert response
+    return Shown(
+        repository=_repository(flow, request),
+        head=request.method == "HEAD",
+        media_type=essence(response.headers.get("Content-Type", "")),
+        digest=response.headers.get("Docker-Content-Digest", ""),
+        body=body,
+        accept=flow.request.headers.get_all("Accept"),
+        if_none_match=flow.metadata[_CONDITION],
     )
 
 

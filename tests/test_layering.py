@@ -15,7 +15,7 @@ LAYERS = (
     {"features"},
     {"index", "machine"},
     {"selection", "nesting", "answer", "upstream", "detect"},
-    {"profile_file", "http_fetcher", "remote", "report"},
+    {"rewrite", "profile_file", "http_fetcher", "remote", "report"},
     {"addon", "cli"},
 )
 # What only the outermost modules may touch.

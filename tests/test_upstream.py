@@ -1,38 +1,15 @@
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from metahub_addon.digest import digest_of
 from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.media_types import DOCKER_MANIFEST, OCI_MANIFEST
-from metahub_addon.upstream import Document, FetchError, Registry, Repository, Upstream
+from metahub_addon.upstream import Document, FetchError, Repository, Upstream
+from support.fake_fetcher import BODY, REGISTRY, REPOSITORY, FakeFetcher
 
-BODY = b'{"schemaVersion": 2}'
 DIGEST = digest_of(BODY)
-REGISTRY = Registry(
-    scheme="https", host="192.0.2.1", port=443, authority="r.test", sni="r.test", verified=True
-)
-REPOSITORY = Repository(registry=REGISTRY, name="a/b", authorization="Bearer one")
-
-
-@dataclass
-class FakeFetcher:
-    """Answers with a body; counts; waits for `gate` if there is one."""
-
-    body: bytes = BODY
-    media_type: str = f"{DOCKER_MANIFEST}; charset=utf-8"
-    error: str = ""
-    gate: asyncio.Event | None = None
-    asked: list[str] = field(default_factory=list)
-
-    async def get(self, repository: Repository, digest: str, accept: str) -> tuple[str, bytes]:
-        self.asked.append(repository.authorization)
-        if self.gate:
-            await self.gate.wait()
-        if self.error:
-            raise FetchError(self.error)
-        return self.media_type, self.body
 
 
 def upstream(fetcher: FakeFetcher, cache_bytes: int = 10_000, seconds: float = 5) -> Upstream:

@@ -1,0 +1,93 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from metahub_addon.index import InvalidIndex
+from metahub_addon.machine import Otherwise
+from metahub_addon.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX
+from metahub_addon.rewrite import Outcome, Shown, rewrite
+from metahub_addon.upstream import FetchError, Upstream
+from support.descriptors import machine
+from support.embedded_registry import EmbeddedRegistry, index_of
+from support.fake_fetcher import REPOSITORY, FakeFetcher
+
+HOST = machine("cpu:zen3")
+CONTENT = EmbeddedRegistry()
+INDEX = CONTENT.put_family("a/b", "list", [[], ["cpu:zen3"]])
+NESTED = CONTENT.put("a/b", index_of([INDEX], OCI_INDEX), "nested")
+BODY = CONTENT.manifests[("a/b", "list")][1]
+GENERIC, ZEN3 = (child["digest"] for child in json.loads(BODY)["manifests"])
+
+HEAD = Shown(repository=REPOSITORY, head=True, media_type=DOCKER_LIST, digest=INDEX["digest"])
+GET = replace(HEAD, head=False, body=BODY)
+
+
+def source() -> tuple[FakeFetcher, Upstream]:
+    documents = {reference: document for (_, reference), document in CONTENT.manifests.items()}
+    fetcher = FakeFetcher(documents=documents)
+    return fetcher, Upstream(fetcher, 1_000_000, 5)
+
+
+async def run(shown: Shown, **more: frozenset[str]) -> Outcome:
+    return await rewrite(shown, HOST, source()[1], **more)
+
+
+@pytest.mark.parametrize(
+    ("shown", "fetches"),
+    [
+        (HEAD, 1),
+        (GET, 1),
+        (replace(GET, body=None), 2),
+        (replace(GET, digest=""), 1),
+        (replace(HEAD, media_type=OCI_INDEX, digest=NESTED["digest"]), 2),
+    ],
+)
+async def test_the_child_is_answered(shown: Shown, fetches: int) -> None:
+    fetcher, upstream = source()
+    outcome = await rewrite(shown, HOST, upstream)
+    assert outcome.answer
+    assert outcome.answer.headers["Docker-Content-Digest"] == ZEN3
+    assert outcome.answer.body == (b"" if shown.head else CONTENT.manifests[("a/b", ZEN3)][1])
+    assert len(fetcher.asked) == fetches
+    await rewrite(shown, HOST, upstream)
+    assert len(fetcher.asked) == fetches
+
+
+async def test_what_the_registry_lacks_is_left_out() -> None:
+    outcome = await run(HEAD, absent=frozenset({ZEN3}))
+    assert outcome.decision.chosen
+    assert outcome.decision.chosen.digest == GENERIC
+
+
+@pytest.mark.parametrize("head", [True, False])
+@pytest.mark.parametrize(("otherwise", "status"), [(Otherwise.INDEX, None), (Otherwise.ERROR, 404)])
+async def test_nothing_fits(head: bool, otherwise: Otherwise, status: int | None) -> None:
+    both = frozenset({GENERIC, ZEN3})
+    host = replace(HOST, otherwise=otherwise)
+    outcome = await rewrite(replace(GET, head=head), host, source()[1], both)
+    assert outcome.decision.chosen is None
+    assert (outcome.answer and outcome.answer.status) == status
+
+
+async def test_an_index_without_platforms_is_not_ours() -> None:
+    children = [{key: INDEX[key] for key in ("digest", "size")} | {"mediaType": DOCKER_MANIFEST}]
+    body = json.dumps(index_of(children)).encode()
+    strict = replace(HOST, otherwise=Otherwise.ERROR)
+    outcome = await rewrite(replace(GET, digest="", body=body), strict, source()[1])
+    assert not outcome.decision.has_platforms
+    assert outcome.answer is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "error", "says"),
+    [
+        (replace(HEAD, digest=""), FetchError, "names no digest"),
+        (replace(GET, digest=ZEN3), InvalidIndex, "Docker-Content-Digest"),
+        (replace(GET, accept=[DOCKER_LIST]), FetchError, "does not accept"),
+        (replace(GET, digest="", body=b"{}"), InvalidIndex, "schemaVersion"),
+    ],
+)
+async def test_upstreams_answer_must_stand(shown: Shown, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        await run(shown)
