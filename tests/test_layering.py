@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,11 @@ OUTER = {
     "socket": set(),
     "subprocess": set(),
 }
-# Driven as processes by the integration tests.
-WITHOUT_OWN_TEST = {"addon", "http_fetcher"}
+# Driven by the integration tests, with real registries and faults.
+WITHOUT_OWN_TEST = {"http_fetcher"}
 
 
+@cache
 def imports(module: str) -> set[str]:
     tree = ast.parse((SOURCE / f"{module}.py").read_text())
     found = set()
