@@ -1,6 +1,7 @@
 """The `metahub` command. Exit codes: 0 fine, 1 the answer is no, 2 wrong use or input."""
 
 import asyncio
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead
 
 
 def _fail(message: str) -> None:
-    click.echo(f"metahub: {message}", err=True)
+    # What a registry said may be quoted: let nothing in it steer the terminal.
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in message)
+    click.echo(f"metahub: {shown}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +38,9 @@ def main() -> None:
 
     Example: metahub explain index.json --profile profiles/type4.yaml
     """
+    # A terminal or pipe without UTF-8 must not turn an answer into a traceback.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @main.command()
@@ -138,7 +144,10 @@ def _print(decisions: Sequence[Decision], indexes: Sequence[Index]) -> None:
     console = Console(soft_wrap=False, highlight=False)
     alike = all(index == indexes[0] for index in indexes)
     if len(decisions) > 1 and alike:
-        console.print(matrix_table(decisions))
+        # A column of a few letters cannot be read: rather several tables.
+        at_once = max(1, (console.width - 50) // 10)
+        for at in range(0, len(decisions), at_once):
+            console.print(matrix_table(decisions[at : at + at_once]))
     else:
         for decision in decisions:
             console.print(decision_table(decision))

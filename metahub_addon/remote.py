@@ -1,5 +1,6 @@
 """Read an index from a registry by its name, for the command line."""
 
+import json
 import re
 import ssl
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _REFERENCE = re.compile(
 )
 _LOCAL = re.compile(r"(localhost|127(?:\.[0-9]+){3}|\[::1\])(?::[0-9]+)?")
 _CHALLENGE = re.compile(r'([a-zA-Z]+)="([^"]*)"')
+# RFC 6750: anything else cannot be sent, and the error would quote it.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _ACCEPT = ", ".join(sorted(INDEXES | MANIFESTS))
 _SECONDS = 15.0
 
@@ -107,10 +110,10 @@ class RemoteRegistry:
         path = f"/v2/{image.repository}/manifests/{reference}"
         url = f"{self._scheme}://{image.registry}{path}"
         try:
-            status, headers, body = self._request(url)
+            status, headers, body = self._request(url, self._headers)
             if status == 401 and "Authorization" not in self._headers:
                 self._headers["Authorization"] = self._token(headers.get("WWW-Authenticate", ""))
-                status, headers, body = self._request(url)
+                status, headers, body = self._request(url, self._headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RemoteError(f"{image}: {type(error).__name__}: {error}") from error
         if status != 200:
@@ -121,9 +124,11 @@ class RemoteRegistry:
             raise RemoteError(f"{image}: {named} was answered with other content")
         return Document(digest, essence(headers.get("Content-Type", "")), body)
 
-    def _request(self, url: str) -> tuple[int, httpx.Headers, bytes]:
+    def _request(
+        self, url: str, headers: dict[str, str], params: dict[str, str] | None = None
+    ) -> tuple[int, httpx.Headers, bytes]:
         body = bytearray()
-        with self._client.stream("GET", url, headers=self._headers) as answer:
+        with self._client.stream("GET", url, headers=headers, params=params) as answer:
             for chunk in answer.iter_bytes():
                 body += chunk
                 if len(body) > MAX_MANIFEST_BYTES:
@@ -140,12 +145,12 @@ class RemoteRegistry:
         if not realm.startswith(f"{self._scheme}://") and not realm.startswith("https://"):
             raise RemoteError(f"{self._image}: the registry wants a token from a place without TLS")
         asked = {key: value for key, value in words.items() if key in ("service", "scope")}
-        answer = self._client.get(realm, params=asked)
+        status, _, body = self._request(realm, {}, asked)
         try:
-            issued = answer.json()
+            issued = json.loads(body)
             token = issued.get("token") or issued.get("access_token")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             token = None
-        if answer.status_code != 200 or not isinstance(token, str):
-            raise RemoteError(f"{self._image}: no anonymous token ({answer.status_code})")
+        if status != 200 or not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            raise RemoteError(f"{self._image}: no anonymous token ({status})")
         return f"Bearer {token}"

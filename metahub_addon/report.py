@@ -47,15 +47,15 @@ def _verdict_json(decision: Decision, verdict: Verdict) -> dict[str, Any]:
 def decision_table(decision: Decision) -> Table:
     """Every child: what it requires, and whether it fits or why not."""
     table = Table(title=Text(f"for machine type {decision.machine.name}"), expand=False)
-    for column in ("", "image", "platform", "requires", "verdict"):
+    for column in ("#", "image", "platform", "requires", "verdict"):
         table.add_column(column, overflow="fold")
-    for verdict in decision.verdicts:
+    for at, verdict in enumerate(decision.verdicts):
         chosen = _is_chosen(decision, verdict.child)
         word = "chosen" if chosen else "no"
         if verdict.fits and not chosen:
             word = f"fits, {behind(decision, verdict)}"
         table.add_row(
-            "→" if chosen else "",
+            str(at),
             *_columns(verdict.child),
             Text(f"{word}: {'; '.join(verdict.reasons)}"),
             style="bold green" if chosen else "" if verdict.fits else "dim",
@@ -66,16 +66,17 @@ def decision_table(decision: Decision) -> Table:
 def matrix_table(decisions: Sequence[Decision]) -> Table:
     """Image by machine type: which fit, and which each machine type gets."""
     table = Table(title="image by machine type", expand=False)
-    for column in ("image", "platform", "requires"):
+    for column in ("#", "image", "platform", "requires"):
         table.add_column(column, overflow="fold")
     for decision in decisions:
         table.add_column(Text(decision.machine.name), overflow="fold")
-    for row in zip(*(decision.verdicts for decision in decisions), strict=True):
+    rows = zip(*(decision.verdicts for decision in decisions), strict=True)
+    for at, row in enumerate(rows):
         marks = [
             "chosen" if _is_chosen(decision, verdict.child) else "fits" if verdict.fits else "-"
             for decision, verdict in zip(decisions, row, strict=True)
         ]
-        table.add_row(*_columns(row[0].child), *marks)
+        table.add_row(str(at), *_columns(row[0].child), *marks)
     return table
 
 

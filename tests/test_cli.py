@@ -97,6 +97,31 @@ def test_explain_an_image_in_a_registry() -> None:
         assert f"{name}:missing: the registry answered 404" in missing.stderr
 
 
+def test_a_registry_cannot_steer_the_terminal() -> None:
+    registry = EmbeddedRegistry()
+    headers = {"Content-Type": "a/\x1b]0"}
+    registry.faults["/v2/a/"] = lambda handler: handler.reply(200, b"{}", headers)
+    with serving(registry):
+        result = run("explain", f"127.0.0.1:{registry.port}/a", "--profile", TYPE1)
+    assert result.exit_code == 2
+    assert "is a a/\\x1b]0, not an index" in result.stderr
+
+
+def test_a_wide_matrix_can_be_read_at_80_columns() -> None:
+    profiles = [text for file in sorted(PROFILES.glob("*.yaml")) for text in ("--profile", file)]
+    arguments = ["explain", "-", *map(str, profiles)]
+    result = CliRunner().invoke(main, arguments, input=EXAMPLE, env={"COLUMNS": "80"})
+    assert result.output.count("image by machine type") == 4
+    assert result.output.count("chosen") == 10
+    assert max(map(len, result.output.splitlines())) <= 80
+
+
+def test_a_pipe_without_utf8() -> None:
+    arguments = ["explain", "-", "--profile", TYPE4]
+    result = CliRunner(charset="ascii").invoke(main, arguments, input=EXAMPLE)
+    assert result.exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "says"),
     [

@@ -97,6 +97,8 @@ def test_an_anonymous_token(registry: EmbeddedRegistry, key: str) -> None:
         ("{own}/issue", "x", "no anonymous token"),
         ("{own}/issue", '{"token": 1}', "no anonymous token"),
         ("{own}/issue", '{"token": "other"}', "answered 401"),
+        ("{own}/issue", "[" * 200_000, "no anonymous token"),
+        ("{own}/issue", " " * (5 * 1024 * 1024), "larger than 4194304"),
     ],
 )
 def test_no_token(registry: EmbeddedRegistry, realm: str, token: str, says: str) -> None:
@@ -104,6 +106,15 @@ def test_no_token(registry: EmbeddedRegistry, realm: str, token: str, says: str)
     challenge(registry, realm.replace("{own}", own), token)
     with pytest.raises(RemoteError, match=says):
         get(registry)
+
+
+@pytest.mark.parametrize("token", ["secret\\nX: y", "secreté", "secret x"])
+def test_a_token_is_never_shown(registry: EmbeddedRegistry, token: str) -> None:
+    realm = f"http://127.0.0.1:{registry.port}/issue"
+    challenge(registry, realm, f'{{"token": "{token}"}}')
+    with pytest.raises(RemoteError, match="no anonymous token") as caught:
+        get(registry)
+    assert "secret" not in str(caught.value)
 
 
 def answer(status: int, body: bytes, **headers: str) -> dict[str, object]:
