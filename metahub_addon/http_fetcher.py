@@ -89,16 +89,27 @@ class HttpFetcher:
         url = httpx.URL(scheme=registry.scheme, host=registry.host, port=registry.port, path=path)
         if repository.namespace:
             url = url.copy_set_param("ns", repository.namespace)
-        headers = {"Accept": accept, "Accept-Encoding": "identity", "Host": registry.authority}
-        for name, value in (
-            ("User-Agent", repository.user_agent),
-            ("Authorization", repository.authorization),
-        ):
-            if value:
-                headers[name] = value
+        given = {
+            "Accept": accept,
+            "Accept-Encoding": "identity",
+            "Host": registry.authority,
+            "User-Agent": repository.user_agent,
+            "Authorization": repository.authorization,
+        }
+        # mitmproxy decodes a client's headers so: the same bytes go on.
+        headers = httpx.Headers(
+            [
+                (name.encode(), value.encode("utf-8", "surrogateescape"))
+                for name, value in given.items()
+                if value
+            ]
+        )
         extensions = {"sni_hostname": registry.sni} if registry.sni else {}
         try:
             return await self._follow(self._client(registry), url, headers, extensions)
+        except httpx.LocalProtocolError as error:
+            # Its text quotes the header that cannot be sent, and that may be a secret.
+            raise FetchError(f"{digest}: {type(error).__name__}: a header can't be sent") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise FetchError(f"{digest}: {type(error).__name__}: {error}"[:300]) from error
 
@@ -106,7 +117,7 @@ class HttpFetcher:
         self,
         client: httpx.AsyncClient,
         url: httpx.URL,
-        headers: dict[str, str],
+        headers: httpx.Headers,
         extensions: dict[str, str],
     ) -> tuple[str, bytes]:
         origin = url
@@ -119,7 +130,8 @@ class HttpFetcher:
                 raise FetchError(f"redirected from {origin.scheme} to {url.scheme or 'nowhere'}")
             if (url.host, url.port) != (origin.host, origin.port):
                 # Another server: it gets no credentials, and answers for its own name.
-                headers = {"Accept": headers["Accept"], "Accept-Encoding": "identity"}
+                kept = ("Accept", "Accept-Encoding")
+                headers = httpx.Headers({name: headers[name] for name in kept})
                 extensions = {}
         raise FetchError(f"redirected more than {_MAX_REDIRECTS} times")
 

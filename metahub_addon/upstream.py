@@ -126,7 +126,8 @@ class Upstream:
     def _task(
         self, key: tuple[str, ...], repository: Repository, digest: str, accept: str
     ) -> "asyncio.Task[Document]":
-        secret = hashlib.sha256(repository.authorization.encode()).hexdigest()
+        credentials = repository.authorization.encode("utf-8", "surrogateescape")
+        secret = hashlib.sha256(credentials).hexdigest()
         shared = (*key, secret, accept)
         task = self._running.get(shared)
         if task is None:

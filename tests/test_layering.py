@@ -31,8 +31,6 @@ OUTER = {
     "socket": set(),
     "subprocess": set(),
 }
-# Driven by the integration tests, with real registries and faults.
-WITHOUT_OWN_TEST = {"http_fetcher"}
 
 
 @cache
@@ -70,4 +68,4 @@ def test_only_outer_modules_do_io(module: str) -> None:
 def test_names(module: str) -> None:
     assert module not in sys.stdlib_module_names
     own_test = Path(__file__).with_name(f"test_{module}.py")
-    assert own_test.exists() is (module not in WITHOUT_OWN_TEST)
+    assert own_test.exists()
