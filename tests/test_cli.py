@@ -1,4 +1,6 @@
+import io
 import json
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,12 @@ def test_a_wide_matrix_can_be_read_at_80_columns() -> None:
     assert result.output.count("image by machine type") == 4
     assert result.output.count("chosen") == 10
     assert max(map(len, result.output.splitlines())) <= 80
+
+
+def test_a_program_that_catches_the_output() -> None:
+    with redirect_stdout(io.StringIO()) as caught:
+        main(["addon"], standalone_mode=False)
+    assert caught.getvalue().endswith("addon.py\n")
 
 
 def test_a_pipe_without_utf8() -> None:
