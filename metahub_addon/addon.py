@@ -24,12 +24,14 @@ from metahub_addon.clients import UNTOUCHED_CLIENTS, is_untouched
 from metahub_addon.detect import detect
 from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
 from metahub_addon.index import MAX_MANIFEST_BYTES, InvalidIndex
-from metahub_addon.machine import InvalidProfile, MachineType
+from metahub_addon.machine import MachineType
 from metahub_addon.media_types import INDEXES, essence
 from metahub_addon.profile_file import ProfileFile
+from metahub_addon.profile_parser import InvalidProfile
 from metahub_addon.registry import ManifestRequest, recognise
 from metahub_addon.rewrite import Shown, rewrite
 from metahub_addon.selection import Decision
+from metahub_addon.this_host import ThisHost
 from metahub_addon.upstream import FetchError, Registry, Repository, Upstream
 
 logger = logging.getLogger("metahub")
@@ -50,7 +52,8 @@ class Metahub:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._machine: Callable[[], MachineType] | None = None
+        self._machine: MachineType | None = None
+        self._profile: ProfileFile | None = None
         self._untouched: Sequence[str] = UNTOUCHED_CLIENTS
         self._fetcher: HttpFetcher | None = None
         self._upstream: Upstream | None = None
@@ -64,6 +67,12 @@ class Metahub:
         """Declare the options."""
         loader.add_option(
             "metahub_profile", str, "", "This host's profile (YAML). Empty: detect this host."
+        )
+        loader.add_option(
+            "metahub_metadata",
+            bool,
+            True,
+            "Ask the cloud's metadata service, where the firmware names a cloud, when detecting.",
         )
         loader.add_option(
             "metahub_untouched_clients",
@@ -84,12 +93,38 @@ class Metahub:
 
     def configure(self, updated: set[str]) -> None:
         """Parse the options that changed; raises OptionsError, then all stays as it was."""
-        if "metahub_profile" in updated:
-            self._machine = _machine_source(ctx.options.metahub_profile)
+        if updated & {"metahub_profile", "metahub_metadata"}:
+            self._configure_machine()
         if "metahub_untouched_clients" in updated:
             self._untouched = tuple(ctx.options.metahub_untouched_clients)
         if updated & _TLS_OPTIONS:
             self._configure_upstream()
+
+    def _configure_machine(self) -> None:
+        path, metadata = ctx.options.metahub_profile, ctx.options.metahub_metadata
+        if path:
+            try:
+                profile = ProfileFile(Path(path).expanduser(), metadata)
+            except InvalidProfile as error:
+                # mitmproxy prints the cause with its traceback, the operator needs the message.
+                raise exceptions.OptionsError(f"metahub_profile: {error}") from None
+            self._profile, self._machine = profile, profile.machine
+            return
+        found = detect(ThisHost(), metadata)
+        for warning in found.warnings:
+            logger.warning("detection: %s", warning)
+        features = ", ".join(map(str, found.machine.features))
+        logger.info("no metahub_profile: detected %s [%s]", found.machine.platform, features)
+        self._profile, self._machine = None, found.machine
+
+    async def _current_machine(self) -> MachineType:
+        """The machine type now. A changed profile may run commands: not on the event loop."""
+        if self._profile is not None:
+            if self._profile.is_stale():
+                await asyncio.to_thread(self._profile.current)
+            self._machine = self._profile.machine
+        assert self._machine
+        return self._machine
 
     def _configure_upstream(self) -> None:
         options = ctx.options
@@ -175,14 +210,14 @@ class Metahub:
         self, flow: http.HTTPFlow, request: ManifestRequest, body: bytes | None
     ) -> None:
         """Replace upstream's answer, or leave it and say why. `body`: the index, if at hand."""
-        assert self._machine
         assert self._upstream
         name = f"{flow.request.pretty_host}/{request}"
         shown = _shown(flow, request, body)
         absent = self._absent_in(shown.repository)
         try:
             async with asyncio.timeout(self._seconds):
-                outcome = await rewrite(shown, self._machine(), self._upstream, absent)
+                machine = await self._current_machine()
+                outcome = await rewrite(shown, machine, self._upstream, absent)
         except (FetchError, InvalidIndex) as error:
             self._left(name, str(error))
         except TimeoutError:
@@ -229,20 +264,6 @@ class Metahub:
             self._absent[key] = True
             self.counts["absent"] += 1
             logger.warning("%s: named by its index, missing in the registry", request)
-
-
-def _machine_source(path: str) -> Callable[[], MachineType]:
-    if not path:
-        machine = detect()
-        features = ", ".join(map(str, machine.features))
-        logger.info("no metahub_profile: detected %s [%s]", machine.platform, features)
-        return lambda: machine
-    try:
-        profile = ProfileFile(Path(path).expanduser())
-    except InvalidProfile as error:
-        # mitmproxy prints the cause with its traceback, the operator needs the message.
-        raise exceptions.OptionsError(f"metahub_profile: {error}") from None
-    return profile.current
 
 
 def _is_index(response: http.Response) -> bool:

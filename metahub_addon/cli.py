@@ -14,14 +14,28 @@ from rich.text import Text
 from metahub_addon import __version__
 from metahub_addon.detect import detect
 from metahub_addon.index import MAX_MANIFEST_BYTES, Child, Index, InvalidIndex, parse_index
-from metahub_addon.machine import InvalidProfile, MachineType
+from metahub_addon.machine import MachineType
 from metahub_addon.media_types import INDEXES, OCI_INDEX
 from metahub_addon.nesting import open_nested
-from metahub_addon.profile_file import load_profile
+from metahub_addon.profile_file import load_profile, read_profile
+from metahub_addon.profile_parser import InvalidProfile
+from metahub_addon.profile_writer import profile_text, write_whole
 from metahub_addon.remote import InvalidReference, RemoteError, RemoteRegistry, parse_reference
-from metahub_addon.report import decision_json, decision_table, machine_json, matrix_table
+from metahub_addon.report import (
+    decision_json,
+    decision_table,
+    detection_json,
+    machine_json,
+    matrix_table,
+)
 from metahub_addon.selection import Decision, choose
+from metahub_addon.this_host import ThisHost
 
+_METADATA = click.option(
+    "--metadata/--no-metadata",
+    default=True,
+    help="Ask the cloud's metadata service where the firmware names a cloud (default: ask).",
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 
 
@@ -53,18 +67,35 @@ def addon() -> None:
 
 
 @main.command("detect")
+@click.option(
+    *("-o", "--output"),
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the profile to a file, as a whole or not at all.",
+)
+@_METADATA
 @_JSON
-def detect_command(as_json: bool) -> None:
-    """Print this host's machine type, as a profile.
+@click.pass_context
+def detect_command(
+    context: click.Context, output: Path | None, metadata: bool, as_json: bool
+) -> None:
+    """Print this host's machine type as a profile; every fact says where it came from.
 
-    Example: metahub detect > /etc/metahub/profile.yaml
+    What is missing or broken is a warning, never a failure.
+
+    Example: metahub detect -o /etc/metahub/profile.yaml
     """
-    machine = detect()
-    if as_json:
-        click.echo(json.dumps(machine_json(machine), indent=2))
+    found = detect(ThisHost(), metadata)
+    for warning in found.warnings:
+        _fail(f"warning: {warning}")
+    text = json.dumps(detection_json(found), indent=2) + "\n" if as_json else profile_text(found)
+    if output is None:
+        click.echo(text, nl=False)
         return
-    lines = [f"machine_type: {machine.name}", f"platform: {machine.platform}", "features:"]
-    click.echo("\n".join([*lines, *(f"  - {feature}" for feature in machine.features)]))
+    try:
+        write_whole(output, text)
+    except OSError as error:
+        _fail(f"{output}: cannot be written: {error.strerror}")
+        context.exit(2)
 
 
 @main.command()
@@ -74,12 +105,14 @@ def detect_command(as_json: bool) -> None:
 def check(context: click.Context, files: Sequence[Path], as_json: bool) -> None:
     """Check profiles; the first error of each names file, line and key.
 
+    Commands in `detect` are not run.
+
     Example: metahub check profiles/*.yaml
     """
     machines: list[MachineType] = []
     for file in files:
         try:
-            machines.append(load_profile(file))
+            machines.append(read_profile(file, ThisHost()).machine)
         except InvalidProfile as error:
             _fail(str(error))
         else:
@@ -105,6 +138,7 @@ def check(context: click.Context, files: Sequence[Path], as_json: bool) -> None:
 @_JSON
 @click.option("--plain-http", is_flag=True, help="Ask the registry without TLS.")
 @click.option("--ca", type=click.Path(), help="A file of certificates to trust, too.")
+@_METADATA
 @click.pass_context
 def explain(
     context: click.Context,
@@ -113,6 +147,7 @@ def explain(
     as_json: bool,
     plain_http: bool,
     ca: str | None,
+    metadata: bool,
 ) -> None:
     """Say which child of an index a machine gets, and why the others are not it.
 
@@ -122,7 +157,8 @@ def explain(
     Example: metahub explain index.json --profile profiles/type1.yaml
     """
     try:
-        machines = [load_profile(file) for file in profiles] or [detect()]
+        machines = [load_profile(file, metadata) for file in profiles]
+        machines = machines or [detect(ThisHost(), metadata).machine]
         indexes = _read(image, machines, plain_http, ca)
     except (InvalidProfile, InvalidReference, RemoteError, OSError) as error:
         _fail(str(error))

@@ -1,68 +1,96 @@
-"""The order of CPU microarchitectures, from archspec's graph.
+"""Whether a program built for one CPU microarchitecture runs on another.
 
-A program built for a microarchitecture runs on it and on all its descendants;
-archspec orders them by the instructions they offer, not by date. Names that
-archspec does not know are compared as they stand.
+It does when every flag that the target's code needs is among the host's, whoever made
+the host; where archspec lists no flags (POWER, RISC-V), when the host is the target or
+descends from it. Names that archspec does not know are compared as they stand.
 """
 
 from functools import lru_cache
 
-from archspec.cpu import TARGETS
-
 from metahub_addon.match import Match
+from metahub_addon.microarchitectures import (
+    completed,
+    executes,
+    family,
+    flags_of,
+    generic,
+    is_known,
+    level,
+    lineage,
+    needs,
+    normalise,
+    offers,
+)
 
-# Client cores that archspec leaves out. They execute what Skylake (client) executes:
-# GCC and LLVM build for all of them with -march=skylake.
-_BUILT_ON = {
-    "amberlake": "skylake",
-    "coffeelake": "skylake",
-    "cometlake": "skylake",
-    "kabylake": "skylake",
-    "whiskeylake": "skylake",
-}
-
-# The psABI's levels by the short names that container platforms use as variants.
-_LEVELS = {
-    "v1": "x86_64",
-    "v2": "x86_64_v2",
-    "v3": "x86_64_v3",
-    "v4": "x86_64_v4",
-    "x86_64_v1": "x86_64",
-    "amd64": "x86_64",
-    "arm64": "aarch64",
-}
+_MAX_FLAGS_TOLD = 4
 
 
-def normalise(name: str) -> str:
-    """The one spelling of a microarchitecture: `x86-64-v3`, `x86_64_v3` and `v3` are one."""
-    folded = name.strip().lower().replace("-", "_")
-    return _LEVELS.get(folded, folded)
-
-
-@lru_cache(maxsize=1024)
-def lineage(name: str) -> frozenset[str]:
-    """The microarchitecture and all whose programs it runs, normalised."""
-    own = normalise(name)
-    known = TARGETS.get(_BUILT_ON.get(own, own))
-    if known is None:
-        return frozenset({own})
-    return frozenset({own, known.name, *(ancestor.name for ancestor in known.ancestors)})
-
-
-def match_cpu(target: str, host: str) -> Match:
+@lru_cache(maxsize=8192)
+def match_cpu(target: str, host: str, flags: frozenset[str] = frozenset()) -> Match:
     """Judge a program built for `target` on a host of the microarchitecture `host`.
 
-    It fits when the target is the host's or one of its ancestors; the more the
-    target's own lineage covers of the host's, the closer.
+    `flags` are those that the host's kernel shows (empty: all that such a host has). The
+    distance: how many generic levels (psABI, Armv8) the target leaves unused; then the
+    host's own lineage by depth before others by the flags that they leave unused.
     """
     wanted, has = normalise(target), normalise(host)
+    if not is_known(wanted):
+        if wanted == has:
+            return Match(f"built for this host's {has}", (0,))
+        return Match(f"{wanted} is not a known microarchitecture and this host is {has}")
+    if not is_known(has):
+        return Match(f"built for {wanted}, this host is {has}, which is not known")
+    if not executes(has, wanted):
+        return _match_graph(wanted, has)
+    own = completed(flags) if flags else offers(has)
+    lacking = needs(wanted) - own
+    if lacking:
+        return Match(f"built for {wanted}: {_lack(lacking, wanted, has)}")
+    unused = max(0, level(has) - level(wanted))
     if wanted == has:
         return Match(f"built for this host's {has}", (0,))
     if wanted in lineage(has):
-        return Match(
-            f"{has} runs what was built for {wanted}",
-            (len(lineage(has)) - len(lineage(wanted)),),
-        )
-    if wanted not in TARGETS and wanted not in _BUILT_ON:
-        return Match(f"{wanted} is not a known microarchitecture and this host is {has}")
+        return Match(_runs(wanted, has), (unused, 0, _depth(wanted, has)))
+    surplus = len((own & flags_of(family(has))) - needs(wanted))
+    return Match(f"this host ({has}) has every flag that {wanted} needs", (unused, 1, surplus))
+
+
+def match_flag(required: str, flags: frozenset[str]) -> Match:
+    """Judge a program that needs one CPU flag, by its name in /proc/cpuinfo."""
+    if required.lower() in completed(flags):
+        return Match("this host has it", (0,))
+    return Match(f"needs {required}, this host lacks it")
+
+
+def host_flags(hosts: tuple[str, ...], flags: frozenset[str]) -> frozenset[str]:
+    """The flags of a host that may be known by its names only."""
+    if flags:
+        return flags
+    names = (normalise(host) for host in hosts)
+    return frozenset[str]().union(*(offers(name) for name in names if is_known(name)))
+
+
+def _match_graph(wanted: str, has: str) -> Match:
+    if wanted == has:
+        return Match(f"built for this host's {has}", (0,))
+    if wanted in lineage(has):
+        return Match(_runs(wanted, has), (0, 0, _depth(wanted, has)))
     return Match(f"built for {wanted}, this host is {has}")
+
+
+def _runs(wanted: str, has: str) -> str:
+    return f"{has} runs what was built for {wanted}"
+
+
+def _depth(wanted: str, has: str) -> int:
+    return len(lineage(has)) - len(lineage(wanted))
+
+
+def _lack(lacking: frozenset[str], wanted: str, has: str) -> str:
+    """In a user's words; those of a generic level first, the fundamental ones (avx512f)."""
+    general = needs(generic(wanted))
+    told = sorted(lacking, key=lambda flag: (flag not in general, len(flag), flag))
+    listed = ", ".join(told[:_MAX_FLAGS_TOLD])
+    more = len(told) - _MAX_FLAGS_TOLD
+    listed += f" and {more} more" if more > 0 else ""
+    return f"needs {listed}, this host ({has}) lacks {'it' if len(told) == 1 else 'them'}"

@@ -1,17 +1,19 @@
-"""The order of NVIDIA compute capabilities, for native code and for PTX.
+"""The orders of NVIDIA compute capabilities and of CUDA versions.
 
 Sources: CUDA C++ Programming Guide, 'Binary Compatibility', 'PTX Compatibility' and
-'Family-Specific Features'; CUDA Compiler Driver guide, 'GPU Feature List'.
+'Family-Specific Features'; CUDA Compiler Driver guide, 'GPU Feature List'; CUDA
+Compatibility guide, 'Minor Version Compatibility'.
 """
 
 import re
 from dataclasses import dataclass
 
 from metahub_addon.match import Match
+from metahub_addon.versions import match_version
 
 # Integrated (Tegra) GPUs: the guide excludes them from binary compatibility, both
 # among themselves and with the discrete GPUs of the same major.
-_INTEGRATED = frozenset({(5, 3), (6, 2), (7, 2), (8, 7), (10, 1), (11, 0)})
+_INTEGRATED = frozenset({(5, 3), (6, 2), (7, 2), (8, 7), (8, 8), (10, 1), (11, 0)})
 
 # Family-specific targets (suffix f) and the capabilities that belong to each.
 _FAMILIES = {
@@ -25,6 +27,8 @@ _FAMILIES = {
 
 _DOTTED = re.compile(r"(?P<major>[0-9]{1,3})\.(?P<minor>[0-9])(?P<suffix>[af]?)")
 _JOINED = re.compile(r"(?:sm|compute)_(?P<major>[0-9]{1,3})(?P<minor>[0-9])(?P<suffix>[af]?)")
+
+_CUDA = re.compile(r"(?P<major>[0-9]{1,4})(?:\.(?P<minor>[0-9]{1,4}))?(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,8 @@ def match_native(target: str, host: str) -> Match:
     if wanted is None or has is None:
         return _unreadable(target, host)
     if _runs_natively(wanted, has):
-        return Match(f"this GPU ({has.major}.{has.minor}) runs {wanted}", _gap(wanted, has))
-    return Match(f"built for {wanted}, this GPU is {has.major}.{has.minor}")
+        return Match(f"this GPU ({has.major}.{has.minor}) runs {target}", _gap(wanted, has))
+    return Match(f"built for {target}, this GPU is {has.major}.{has.minor}")
 
 
 def match_ptx(target: str, host: str) -> Match:
@@ -73,8 +77,37 @@ def match_ptx(target: str, host: str) -> Match:
         return _unreadable(target, host)
     runs = _runs_natively(wanted, has) if wanted.suffix else wanted.version <= has.version
     if runs:
-        return Match(f"the driver compiles PTX {wanted} for this GPU", _gap(wanted, has))
-    return Match(f"PTX for {wanted}, this GPU is {has.major}.{has.minor}")
+        return Match(f"the driver compiles PTX {target} for this GPU", _gap(wanted, has))
+    return Match(f"PTX for {target}, this GPU is {has.major}.{has.minor}")
+
+
+def match_cuda(required: str, has: str) -> Match:
+    """Judge an image of CUDA `required` on a host whose driver supports CUDA `has`.
+
+    Newer drivers run older CUDA; from CUDA 11 on a driver also runs later minor versions
+    of its own major, native code only (see `compiles`). CUDA 11.0 came with drivers below
+    that range, so that it does not count.
+    """
+    wanted, own = _cuda_version(required), _cuda_version(has)
+    if wanted is None or own is None:
+        return match_version(required, has)
+    if wanted <= own:
+        return Match(f"{has} is at least {required}", (0, own[0] - wanted[0], own[1] - wanted[1]))
+    if wanted[0] == own[0] and own > (11, 0):
+        why = f"{has} runs {required} by CUDA's minor-version compatibility"
+        return Match(why, (1, 0, wanted[1] - own[1]))
+    return Match(f"needs CUDA {required} or newer, this host's driver supports {has}")
+
+
+def compiles(required: str, has: str) -> bool:
+    """True if a driver for CUDA `has` compiles PTX of CUDA `required`: no later minor version."""
+    wanted, own = _cuda_version(required), _cuda_version(has)
+    return wanted is not None and own is not None and wanted <= own
+
+
+def _cuda_version(text: str) -> tuple[int, int] | None:
+    found = _CUDA.match(text)
+    return (int(found["major"]), int(found["minor"] or 0)) if found else None
 
 
 def _runs_natively(wanted: Capability, has: Capability) -> bool:

@@ -1,14 +1,16 @@
 """A feature, and how the value an image requires is compared with a machine's."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from metahub_addon.cpu import match_cpu, normalise
-from metahub_addon.cuda import match_native, match_ptx
+from metahub_addon.cpu import match_cpu
+from metahub_addon.cuda import match_cuda, match_native, match_ptx
+from metahub_addon.gfx import match_gfx
 from metahub_addon.match import Match
+from metahub_addon.microarchitectures import normalise
+from metahub_addon.versions import match_exact, match_version
 
 MAX_FEATURE_LENGTH = 256
 
@@ -40,6 +42,8 @@ class Feature:
             raise InvalidFeature(f"longer than {MAX_FEATURE_LENGTH} characters")
         if not stripped.isprintable() or " " in stripped or "," in stripped:
             raise InvalidFeature(f"{text!r} holds a space, a comma or an unprintable character")
+        if key == "rocm" and value.startswith("gfx"):
+            key = "gfx"  # some name the GPU's target where others name ROCm's version
         return cls(key, normalise(value) if key == "cpu" else value)
 
     def __str__(self) -> str:
@@ -52,6 +56,8 @@ class Comparison(StrEnum):
     EXACT = "exact"
     VERSION = "version"
     CPU = "cpu"
+    CUDA = "cuda"
+    GFX = "gfx"
     NVCAP = "nvcap"
     NVPTX = "nvptx"
 
@@ -63,7 +69,8 @@ DEFAULT_COMPARISONS: Mapping[str, Comparison] = MappingProxyType(
         "cpu": Comparison.CPU,
         "nvcap": Comparison.NVCAP,
         "nvptx": Comparison.NVPTX,
-        "cuda": Comparison.VERSION,
+        "gfx": Comparison.GFX,
+        "cuda": Comparison.CUDA,
         "driver": Comparison.VERSION,
         "rocm": Comparison.VERSION,
         "glibc": Comparison.VERSION,
@@ -71,47 +78,26 @@ DEFAULT_COMPARISONS: Mapping[str, Comparison] = MappingProxyType(
     }
 )
 
-_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_VERSION_PARTS = 6
 
+def match_value(
+    required: str, has: str, by: Comparison, cpu_flags: frozenset[str] = frozenset()
+) -> Match:
+    """Hold the value that an image requires against one that a machine has.
 
-def match_value(required: str, has: str, by: Comparison) -> Match:
-    """Hold the value that an image requires against one that a machine has."""
+    `cpu_flags` are the host's, where they are known (they count for `cpu` only).
+    """
+    if by is Comparison.CPU:
+        return match_cpu(required, has, cpu_flags)
     return _MATCHERS[by](required, has)
-
-
-def _match_exact(required: str, has: str) -> Match:
-    if required == has:
-        return Match("equal", (0,))
-    return Match(f"needs {required or 'the flag'}, this host has {has or 'the flag alone'}")
-
-
-def _match_version(required: str, has: str) -> Match:
-    minimum, own = _version(required), _version(has)
-    if minimum is None or own is None:
-        return _match_exact(required, has)
-    if minimum <= own:
-        return Match(
-            f"{has} is at least {required}", tuple(b - a for a, b in zip(minimum, own, strict=True))
-        )
-    return Match(f"needs at least {required}, this host has {has}")
-
-
-def _version(text: str) -> tuple[int, ...] | None:
-    """The dotted numbers that a version starts with (`5.15.0-91-generic`: 5.15.0)."""
-    found = _VERSION.match(text)
-    if found is None:
-        return None
-    parts = [int(part[:9]) for part in found[0].split(".")[:_VERSION_PARTS]]
-    return tuple(parts + [0] * (_VERSION_PARTS - len(parts)))
 
 
 _MATCHERS: Mapping[Comparison, Callable[[str, str], Match]] = MappingProxyType(
     {
-        Comparison.EXACT: _match_exact,
-        Comparison.VERSION: _match_version,
-        Comparison.CPU: match_cpu,
+        Comparison.EXACT: match_exact,
+        Comparison.VERSION: match_version,
+        Comparison.CUDA: match_cuda,
         Comparison.NVCAP: match_native,
         Comparison.NVPTX: match_ptx,
+        Comparison.GFX: match_gfx,
     }
 )

@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from metahub_addon.detect import Detection
 from metahub_addon.index import Child
 from metahub_addon.machine import MachineType
 from metahub_addon.selection import Decision, Verdict, behind
@@ -17,6 +18,19 @@ def machine_json(machine: MachineType) -> dict[str, Any]:
         "machine_type": machine.name,
         "platform": str(machine.platform),
         "features": [str(feature) for feature in machine.features],
+    }
+
+
+def detection_json(detection: Detection) -> dict[str, Any]:
+    """A detected host: its profile's keys, the `facts` with their source, the `warnings`."""
+    return {
+        **machine_json(detection.machine),
+        "cpu_flags": sorted(detection.machine.cpu_flags),
+        "facts": [
+            {"feature": f"{fact.key}:{fact.value}", "source": fact.source}
+            for fact in detection.facts
+        ],
+        "warnings": list(detection.warnings),
     }
 
 

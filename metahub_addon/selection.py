@@ -3,14 +3,14 @@
 A total order: the same index and machine type always give the same child.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from metahub_addon.features import Feature, match_value
+from metahub_addon.features import Feature
 from metahub_addon.index import Child, Index
 from metahub_addon.machine import MachineType, MatchMode
-from metahub_addon.match import Match
 from metahub_addon.oci_platform import Platform, distance
+from metahub_addon.requirements import Held, hold
 
 Rank = tuple[tuple[int, ...], ...]
 
@@ -103,15 +103,14 @@ def judge(child: Child, machine: MachineType) -> Verdict:
         )
     if machine.match is MatchMode.EXACT:
         return _judge_exact(child, machine, away)
-    matches = [(feature, _best_match(feature, machine)) for feature in child.requires]
-    failed = tuple(f"{feature}: {match.why}" for feature, match in matches if not match.holds)
+    held = hold(child.requires, machine)
+    failed = tuple(one.reason for one in held if not one.match.holds)
     if failed:
         return Verdict(child=child, reasons=failed)
-    reasons = tuple(f"{feature}: {match.why}" for feature, match in matches)
     return Verdict(
         child=child,
-        reasons=reasons or ("generic: requires no feature",),
-        rank=_rank(matches, machine, away),
+        reasons=tuple(one.reason for one in held) or ("generic: requires no feature",),
+        rank=_rank(held, len(child.requires), machine.ranking, away),
     )
 
 
@@ -126,25 +125,14 @@ def _judge_exact(child: Child, machine: MachineType, away: int) -> Verdict:
     return Verdict(child=child, reasons=tuple(reasons))
 
 
-def _best_match(feature: Feature, machine: MachineType) -> Match:
-    """The closest match among the machine's values for a key; one must satisfy."""
-    values = machine.values(feature.key)
-    if not values:
-        return Match(f"this host has no {feature.key}")
-    by = machine.comparison(feature.key)
-    matches = [match_value(feature.value, value, by) for value in values]
-    holding = [match for match in matches if match.holds]
-    return min(holding, key=lambda match: match.distance or ()) if holding else matches[0]
-
-
-def _rank(matches: list[tuple[Feature, Match]], machine: MachineType, away: int) -> Rank:
+def _rank(held: Sequence[Held], count: int, ranking: Sequence[str], away: int) -> Rank:
     """Platform first, then key by key (having a key beats lacking it), then more features."""
     closest: dict[str, tuple[int, ...]] = {}
-    for feature, match in matches:
-        found = match.distance or ()
-        closest[feature.key] = min(found, closest.get(feature.key, found))
-    by_key = ((0, *closest[key]) if key in closest else (1,) for key in machine.ranking)
-    return ((away,), *by_key, (-len(matches),))
+    for one in held:
+        found = one.match.distance or ()
+        closest[one.key] = min(found, closest.get(one.key, found))
+    by_key = ((0, *closest[key]) if key in closest else (1,) for key in ranking)
+    return ((away,), *by_key, (-count,))
 
 
 def _why_best(verdicts: tuple[Verdict, ...], order: list[int], machine: MachineType) -> str:

@@ -1,5 +1,6 @@
 """YAML read strictly: every wrong key and value is named with its file and line."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -35,6 +36,22 @@ class Value:
         if not value.strip() or not value.isprintable():
             raise self.error("is empty or holds an unprintable character")
         return value.strip()
+
+    @property
+    def is_text(self) -> bool:
+        """True for a scalar, rather than a list or a mapping."""
+        return isinstance(self.node, yaml.ScalarNode)
+
+    def number(self) -> float:
+        """The value as a finite number; raises InvalidYaml."""
+        if isinstance(self.node, yaml.ScalarNode):
+            try:
+                number = float(self.node.value)
+            except ValueError:
+                number = math.nan
+            if math.isfinite(number):
+                return number
+        raise self.error("is not a number")
 
     def items(self) -> list["Value"]:
         """The values of a list; raises InvalidYaml."""

@@ -110,10 +110,10 @@ async def test_what_happens_is_counted(addon: Metahub, caplog: pytest.LogCapture
 async def test_a_fault_of_our_own_leaves_the_flow_and_is_counted(
     addon: Metahub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken() -> None:
+    async def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(addon, "_machine", broken)
+    monkeypatch.setattr(addon, "_current_machine", broken)
     made = flow("/v2/a/manifests/t", "HEAD", Content_Type=DOCKER_LIST)
     addon.requestheaders(made)
     assert made.response

@@ -8,6 +8,8 @@ from click.testing import CliRunner, Result
 
 from metahub_addon import __version__
 from metahub_addon.cli import main
+from metahub_addon.probe import ProbeError
+from metahub_addon.this_host import ThisHost
 from support.descriptors import digest
 from support.embedded_registry import (
     DOCKER_LIST,
@@ -175,6 +177,38 @@ def test_detect_prints_a_profile(tmp_path: Path) -> None:
     assert run("check", str(file)).exit_code == 0
     data = json.loads(run("detect", "--json").stdout)
     assert f"machine_type: {data['machine_type']}" in file.read_text()
+    assert {fact["source"] for fact in data["facts"]} >= {"/proc/cpuinfo"}
+    assert [fact["feature"] for fact in data["facts"]] == data["features"]
+    assert isinstance(data["warnings"], list)
+
+
+def test_detect_writes_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "detected.yaml"
+    assert run("detect", "--no-metadata", "-o", str(file)).stdout == ""
+    assert run("check", str(file)).exit_code == 0
+    assert file.read_text() == run("detect").stdout
+    failed = run("detect", "-o", str(tmp_path / "none" / "p.yaml"))
+    assert failed.exit_code == 2
+    assert "none/p.yaml: cannot be written: No such file" in failed.stderr
+
+
+def test_what_is_not_detected_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: ThisHost, path: str) -> str:
+        raise ProbeError(f"{path} cannot be read: denied")
+
+    monkeypatch.setattr(ThisHost, "read", broken)
+    result = run("detect")
+    assert result.exit_code == 0
+    assert "metahub: warning: /proc/cpuinfo cannot be read: denied" in result.stderr
+
+
+def test_check_runs_no_command(tmp_path: Path) -> None:
+    file, mark = tmp_path / "own.yaml", tmp_path / "ran"
+    file.write_text(f"name: own\ndetect: {{mpi: {{command: touch {mark}}}}}\n")
+    assert run("check", str(file)).exit_code == 0
+    assert not mark.exists()
+    run("explain", "-", "--profile", str(file), stdin=document([]))
+    assert mark.exists()
 
 
 def test_addon_prints_a_path() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metahub_addon.cuda import Capability, match_native, match_ptx
+from metahub_addon.cuda import Capability, compiles, match_cuda, match_native, match_ptx
 
 CAPABILITIES = (
     *("5.0", "5.2", "5.3", "6.0", "6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.7"),
@@ -74,3 +74,35 @@ def test_native_code_never_crosses_a_major_nor_runs_on_less(target: str, host: s
         assert wanted.major == has.major
         assert wanted.minor <= has.minor
         assert match_ptx(target, host).holds
+
+
+@pytest.mark.parametrize(
+    ("required", "has", "runs", "compiled"),
+    [
+        ("12.2", "12.2", True, True),
+        ("11.8", "12.2", True, True),
+        ("10.2", "12.2", True, True),
+        ("12.4", "12.2", True, False),  # minor-version compatibility: no PTX
+        ("12", "12.2", True, True),
+        ("12.4.1", "12.2", True, False),
+        ("13.0", "12.9", False, False),
+        ("11.8", "11.1", True, False),
+        ("11.8", "11.0", False, False),  # came with drivers below 450.80.02
+        ("10.2", "10.1", False, False),  # before CUDA 11
+        ("odd", "odd", True, False),
+        ("odd", "12.2", False, False),
+    ],
+)
+def test_cuda_versions(required: str, has: str, runs: bool, compiled: bool) -> None:
+    assert match_cuda(required, has).holds is runs
+    assert compiles(required, has) is compiled
+
+
+def test_what_needs_no_minor_version_compatibility_comes_first() -> None:
+    distances = [match_cuda(version, "12.2").distance for version in ("12.2", "11.8", "12.4")]
+    assert distances == sorted(distances, key=lambda distance: distance or ())
+
+
+def test_a_users_words() -> None:
+    assert match_native("sm_90a", "8.0").why == "built for sm_90a, this GPU is 8.0"
+    assert match_ptx("compute_90", "8.0").why == "PTX for compute_90, this GPU is 8.0"

@@ -11,25 +11,29 @@ SOURCE = Path(__file__).parent.parent / "metahub_addon"
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
-    {"match", "digest", "media_types", "oci_platform", "clients", "strict_yaml"},
-    {"cpu", "cuda", "registry"},
-    {"features"},
+    {"match", "digest", "media_types", "oci_platform", "clients", "strict_yaml", "probe"}
+    | {"microarchitectures"},
+    {"cpu", "cpuinfo", "versions", "gfx", "registry", "this_host", "amdgpu", "fabric", "cloud"},
+    {"cuda"},
+    {"features", "nvidia"},
     {"index", "machine"},
-    {"selection", "nesting", "answer", "upstream", "detect"},
+    {"requirements", "profile_parser", "nesting", "answer", "upstream", "detect"},
+    {"selection", "own_detection", "profile_writer"},
     {"rewrite", "profile_file", "http_fetcher", "remote", "report"},
     {"addon", "cli"},
 )
 # What only the outermost modules may touch.
 OUTER = {
     "mitmproxy": {"addon"},
-    "httpx": {"http_fetcher", "remote"},
+    "httpx": {"http_fetcher", "remote", "this_host"},
+    "pynvml": {"this_host"},
     "certifi": {"http_fetcher"},
     "click": {"cli"},
     "rich": {"cli", "report"},
-    "os": {"profile_file"},
-    "pathlib": {"addon", "cli", "http_fetcher", "profile_file"},
+    "os": {"profile_file", "profile_writer", "this_host"},
+    "pathlib": {"addon", "cli", "http_fetcher", "profile_file", "profile_writer", "this_host"},
     "socket": set(),
-    "subprocess": set(),
+    "subprocess": {"this_host"},
 }
 
 

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from metahub_addon.machine import InvalidProfile
-from metahub_addon.profile_file import ProfileFile, load_profile
+from metahub_addon.profile_file import ProfileFile, load_profile, read_profile
+from metahub_addon.profile_parser import InvalidProfile
+from metahub_addon.this_host import ThisHost
 
 
 @pytest.fixture
@@ -49,3 +50,34 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, says:
         load_profile(file)
     with pytest.raises(InvalidProfile, match=str(file)):
         ProfileFile(file)
+
+
+def test_a_changed_file_is_known_as_stale_at_once(path: Path) -> None:
+    profile = ProfileFile(path)
+    assert not profile.is_stale()
+    path.write_text("name: second\n")
+    assert profile.is_stale()
+    assert profile.machine.name == "first"
+    assert profile.current() is profile.machine
+    assert not profile.is_stale()
+
+
+def test_what_a_profile_wants_detected_is_detected_or_a_warning(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.write_text(
+        "name: own\nfeatures: [site:north]\ndetect:\n  mpi: {command: echo 4.1}\n"
+        "  no: {file: /no/such/file}\n  cpu: host\n  glibc: host\n"
+    )
+    machine = load_profile(path, metadata=False)
+    assert [feature.key for feature in machine.features][:3] == ["site", "mpi", "cpu"]
+    assert machine.values("mpi") == ("4.1",)
+    assert machine.cpu_flags
+    assert f"{path}: detect.no: /no/such/file does not exist" in caplog.text
+
+
+def test_reading_alone_runs_nothing(path: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    path.write_text(f"name: own\ndetect:\n  mpi: {{command: touch {mark}}}\n")
+    assert read_profile(path, ThisHost()).wanted[0].key == "mpi"
+    assert not mark.exists()

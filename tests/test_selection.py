@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metahub_addon.cuda import match_native
 from metahub_addon.features import match_value
 from metahub_addon.machine import MatchMode
 from metahub_addon.media_types import OCI_INDEX
@@ -25,7 +26,8 @@ from support.descriptors import child, digest, family, index, machine
         (["cpu:zen3"], [["cpu:zen4"]], None),
         (["nvcap:8.6"], [["nvcap:8.0"], ["nvcap:8.6"], ["nvcap:8.9"], ["nvptx:8.6"]], 1),
         (["nvcap:9.0"], [["nvcap:8.0"], ["nvptx:7.0"], ["nvptx:8.0"], []], 2),
-        (["nvcap:7.0", "nvcap:8.0"], [[], ["nvcap:7.0"]], 1),
+        (["nvcap:7.0", "nvcap:8.0"], [[], ["nvcap:7.0"]], 0),  # every GPU counts
+        (["nvcap:7.0", "nvcap:8.0"], [[], ["nvcap:7.0", "nvcap:8.0"]], 1),
         (["cuda:12.4"], [["cuda:11.8"], ["cuda:12.2"], ["cuda:12.6"]], 1),
         (["instType:c5"], [["instType:c5n"], []], 1),
         (["a", "b"], [["a"], ["a", "b"], ["a", "b", "c"]], 1),
@@ -54,7 +56,11 @@ def test_it_says_why() -> None:
             "cpu:haswell: broadwell runs what was built for haswell",
             "nvcap:5.2: this GPU (5.2) runs 5.2",
         ),
-        ("cpu:zen3: built for zen3, this host is broadwell", "x: this host has no x"),
+        (
+            "cpu:zen3: built for zen3: needs clwb, vaes, sse4a, clzero and 5 more, "
+            "this host (broadwell) lacks them",
+            "x: this host has no x",
+        ),
     ]
     assert behind(decision, decision.verdicts[0]) == "behind in nvcap"
 
@@ -146,7 +152,12 @@ def test_what_is_chosen_runs(offered: list[list[str]], host: list[str]) -> None:
     assert (chosen is None) is not any(judge(c, kind).fits for c in family(*offered).children)
     for need in chosen.requires if chosen else ():
         by = kind.comparison(need.key)
-        assert any(match_value(need.value, has, by).holds for has in kind.values(need.key))
+        fits = [match_value(need.value, has, by).holds for has in kind.values(need.key)]
+        assert any(fits) or need.key == "nvcap"
+    code = [need.value for need in chosen.requires if need.key == "nvcap"] if chosen else []
+    ptx = any(need.key == "nvptx" for need in chosen.requires) if chosen else False
+    for gpu in kind.values("nvcap") if code else ():
+        assert ptx or any(match_native(need, gpu).holds for need in code)
 
 
 @given(variants, hosts, st.randoms())

@@ -1,0 +1,121 @@
+"""The host that this process runs on, as a Probe: its files, commands and services."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+
+import httpx
+import pynvml
+
+from metahub_addon.probe import Absent, NvidiaDriver, ProbeError
+
+_MAX_BYTES = 16 * 1024 * 1024
+_MAX_ANSWER = 4096
+_PIECE = 65536
+_SHOWN = 200
+
+
+class ThisHost:
+    """Files below `root`, commands and services of this host."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+
+    @property
+    def machine(self) -> str:
+        """The architecture as the kernel names it."""
+        return platform.machine() or "unknown"
+
+    def read(self, path: str) -> str:
+        """The text of a file; raises Absent or ProbeError."""
+        try:
+            with (self._root / path.lstrip("/")).open("rb") as file:
+                # In pieces: for one huge read the kernel's own files want as much memory.
+                pieces = (file.read(_PIECE) for _ in range(_MAX_BYTES // _PIECE))
+                whole = b"".join(takewhile(bool, pieces))
+            return whole.decode("utf-8", "replace")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise Absent(f"{path} does not exist") from error
+        except (OSError, ValueError) as error:
+            raise ProbeError(f"{path} cannot be read: {error}") from error
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """The names in a folder, sorted; raises Absent or ProbeError."""
+        try:
+            return tuple(sorted(os.listdir(self._root / path.lstrip("/"))))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise Absent(f"{path} does not exist") from error
+        except OSError as error:
+            raise ProbeError(f"{path} cannot be listed: {error}") from error
+
+    def run(self, command: Sequence[str], seconds: float) -> str:
+        """What a command prints; raises Absent, or ProbeError if it fails or takes too long."""
+        name = command[0]
+        try:
+            # A session of its own: what it has started ends with it.
+            with subprocess.Popen(  # noqa: S603 (the operator's own command, without a shell)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "LC_ALL": "C"},
+                start_new_session=True,
+            ) as process:
+                out, err = _communicate(process, name, seconds)
+        except FileNotFoundError as error:
+            raise Absent(f"the command {name} does not exist") from error
+        except (OSError, ValueError) as error:
+            raise ProbeError(f"{name} cannot be run: {error}") from error
+        if process.returncode:
+            said = (err or out).decode("utf-8", "replace").strip()[:_SHOWN]
+            raise ProbeError(f"{name} ended with {process.returncode}: {said}")
+        return out[:_MAX_BYTES].decode("utf-8", "replace")
+
+    def fetch(self, method: str, url: str, headers: Mapping[str, str], seconds: float) -> str:
+        """What a service answers; raises ProbeError. Proxies of the environment do not count."""
+        try:
+            with httpx.Client(trust_env=False, timeout=seconds) as client:
+                answer = client.request(method, url, headers=dict(headers))
+        except httpx.HTTPError as error:
+            raise ProbeError(f"no answer ({type(error).__name__})") from error
+        if answer.status_code != 200 or len(answer.content) > _MAX_ANSWER:
+            raise ProbeError(f"answered {answer.status_code}")
+        return answer.text
+
+    def nvml(self) -> NvidiaDriver:
+        """What NVIDIA's management library reports; raises Absent without library or GPU."""
+        try:
+            pynvml.nvmlInit()
+        except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded) as error:
+            raise Absent(str(error)) from error
+        except pynvml.NVMLError as error:
+            raise ProbeError(str(error)) from error
+        try:
+            count = pynvml.nvmlDeviceGetCount()
+            pairs = [
+                pynvml.nvmlDeviceGetCudaComputeCapability(pynvml.nvmlDeviceGetHandleByIndex(at))
+                for at in range(count)
+            ]
+            cuda = pynvml.nvmlSystemGetCudaDriverVersion_v2()
+            return NvidiaDriver(
+                driver=str(pynvml.nvmlSystemGetDriverVersion()),
+                cuda=f"{cuda // 1000}.{cuda % 1000 // 10}",
+                capabilities=tuple(f"{major}.{minor}" for major, minor in pairs),
+            )
+        except pynvml.NVMLError as error:
+            raise ProbeError(str(error)) from error
+        finally:
+            pynvml.nvmlShutdown()
+
+
+def _communicate(
+    process: "subprocess.Popen[bytes]", name: str, seconds: float
+) -> tuple[bytes, bytes]:
+    try:
+        return process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        os.killpg(process.pid, 9)
+        raise ProbeError(f"{name} took longer than {seconds:g} s") from error
