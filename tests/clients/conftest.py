@@ -13,7 +13,7 @@ import pytest
 NODE = Path(__file__).with_name("node.py")
 COMMANDS = (
     *("dockerd", "docker", "containerd", "ctr", "podman", "skopeo", "docker-registry"),
-    *("iptables", "unshare", "setpriv", "ip", "mount", "runc"),
+    *("iptables", "unshare", "setpriv", "ip", "mount", "runc", "gcc"),
 )
 # Run in throw-away namespaces: what the scenarios need of the kernel.
 PROBES = {

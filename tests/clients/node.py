@@ -8,6 +8,7 @@ judge it. With the namespaces ends everything that was started in them.
 import io
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import httpx
 
+from clients.programs import VARIANTS, compile_programs, masked
 from support.certificates import make_authority
 from support.embedded_registry import (
     DOCKER_LIST,
@@ -171,19 +173,23 @@ def start_registry(node: Node) -> Path:
     return ca
 
 
-def layer(text: str) -> bytes:
-    """A tar with a static busybox and /variant."""
-    busybox = Path("/bin/busybox").read_bytes()
+def layer(files: dict[str, bytes]) -> bytes:
+    """A tar of files, all of them executable."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, body, mode in (
-            ("bin/busybox", busybox, 0o755),
-            ("variant", text.encode(), 0o644),
-        ):
+        for name, body in files.items():
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(body), mode
+            entry.size, entry.mode = len(body), 0o755
             tar.addfile(entry, io.BytesIO(body))
     return buffer.getvalue()
+
+
+def push_variant(
+    client: httpx.Client, text: str, oci: bool, architecture: str = "amd64"
+) -> dict[str, Any]:
+    """An image with a static busybox that prints its variant."""
+    tar = layer({"bin/busybox": Path("/bin/busybox").read_bytes(), "variant": text.encode()})
+    return push_image(client, tar, ["/bin/busybox", "cat", "/variant"], oci, architecture)
 
 
 def push_blob(client: httpx.Client, body: bytes, media_type: str) -> dict[str, Any]:
@@ -202,13 +208,12 @@ def push_manifest(client: httpx.Client, document: dict[str, Any], tag: str = "")
 
 
 def push_image(
-    client: httpx.Client, text: str, oci: bool, architecture: str = "amd64"
+    client: httpx.Client, tar: bytes, command: list[str], oci: bool, architecture: str = "amd64"
 ) -> dict[str, Any]:
-    tar = layer(text)
     config = {
         "os": "linux",
         "architecture": architecture,
-        "config": {"Cmd": ["/bin/busybox", "cat", "/variant"]},
+        "config": {"Cmd": command},
         "rootfs": {"type": "layers", "diff_ids": [sha256(tar)]},
     }
     kind = "application/vnd.oci.image." if oci else "application/vnd.docker."
@@ -235,14 +240,14 @@ def publish(node: Node) -> None:
                 platform: dict[str, Any] = {"os": "linux", "architecture": "amd64"}
                 if features:
                     platform["features"] = features
-                descriptor = push_image(client, variant, oci)
+                descriptor = push_variant(client, variant, oci)
                 families[oci].append({**descriptor, "platform": platform})
         arm = {
-            **push_image(client, "arm64", True, "arm64"),
+            **push_variant(client, "arm64", True, "arm64"),
             "platform": {"os": "linux", "architecture": "arm64"},
         }
         proof = {
-            **push_image(client, "proof", True),
+            **push_variant(client, "proof", True),
             "platform": {"os": "unknown", "architecture": "unknown"},
             "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
         }
@@ -281,10 +286,76 @@ def start_proxy(node: Node, ca: Path) -> None:
     node.environment["SSL_CERT_DIR"] = "/nonexistent"
 
 
+def docker_socket(node: Node) -> str:
+    return f"unix://{node.folder}/docker/docker.sock"
+
+
+def play_programs(node: Node) -> None:
+    """Compiled programs on the host as it is, and as hypervisors that hide flags show it."""
+    if platform.machine() != "x86_64":
+        return
+    folder = node.folder / "programs"
+    folder.mkdir()
+    programs = compile_programs(folder)
+    digests: dict[str, str] = {}
+    children = []
+    with past_the_proxy() as client:
+        for variant, (_, features) in VARIANTS.items():
+            image = push_image(client, layer({"program": programs[variant]}), ["/program"], False)
+            system = {"os": "linux", "architecture": "amd64", "features": features}
+            children.append({**image, "platform": system})
+            digests[image["digest"]] = variant
+        push_manifest(client, index_of(children), "programs")
+    index = folder / "index.json"
+    index.write_text(json.dumps(index_of(children)))
+    metahub = [sys.executable, "-c", "from metahub_addon.cli import main; main()"]
+
+    def docker(*arguments: str) -> str:
+        return node.run("docker", "-H", docker_socket(node), *arguments)
+
+    def explain(*options: str) -> str:
+        return node.run(*metahub, "explain", str(index), "--profile", str(node.profile), *options)
+
+    cpuinfo = Path("/proc/cpuinfo").read_text()
+    hosts: dict[str, Any] = {}
+    for name, hidden in {
+        "without SSE4": ("avx", "sse4", "fma", "f16c", "vaes", "vpclmul", "gfni", "bmi"),
+        "without AVX2": ("avx2", "avx512", "avx_", "amx"),
+        "without AVX-512": ("avx512", "amx"),
+        "as it is": (),
+    }.items():
+        shown = folder / "cpuinfo"
+        shown.write_text(masked(cpuinfo, hidden) if hidden else cpuinfo)
+        node.run("mount", "--bind", str(shown), "/proc/cpuinfo")
+        new = node.profile.with_suffix(".new")
+        node.run(*metahub, "detect", "--no-metadata", "-o", str(new))
+        new.replace(node.profile)
+        decision = json.loads(explain("--json"))
+        docker("pull", f"{IMAGE}:programs")
+        hosts[name] = {
+            "profile": node.profile.read_text(),
+            "check": node.run(*metahub, "check", str(node.profile)),
+            "flags": shown.read_text().partition("flags")[2].partition("\n")[0].split()[1:],
+            "chosen": digests[decision["chosen"]],
+            "explained": json.dumps(decision),
+            "prints": docker("run", "--rm", "--network", "none", f"{IMAGE}:programs"),
+        }
+        node.run("umount", "/proc/cpuinfo")
+    fitting = [child["digest"] for child in decision["children"] if child["fits"]]
+    node.results["programs"] = {
+        "hosts": hosts,
+        "fitting": {
+            digests[digest]: docker("run", "--rm", "--network", "none", f"{IMAGE}@{digest}")
+            for digest in fitting
+            if docker("pull", "--quiet", f"{IMAGE}@{digest}")
+        },
+    }
+
+
 def play_docker(node: Node) -> None:
     folder = node.folder / "docker"
     folder.mkdir()
-    socket = f"unix://{folder}/docker.sock"
+    socket = docker_socket(node)
     node.start(
         "dockerd",
         [
@@ -439,7 +510,7 @@ def main(folder: Path) -> None:
         ca = start_registry(node)
         publish(node)
         start_proxy(node, ca)
-        for play in (play_docker, play_containerd, play_podman, play_skopeo):
+        for play in (play_docker, play_programs, play_containerd, play_podman, play_skopeo):
             name = play.__name__.removeprefix("play_")
             began = time.monotonic()
             try:
