@@ -10,7 +10,7 @@ from metahub_addon.features import Feature
 from metahub_addon.index import Child, Index
 from metahub_addon.machine import MachineType, MatchMode
 from metahub_addon.oci_platform import Platform, distance
-from metahub_addon.requirements import Held, hold
+from metahub_addon.requirements import Held, Requirements
 
 Rank = tuple[tuple[int, ...], ...]
 
@@ -55,10 +55,11 @@ def choose(index: Index, machine: MachineType, absent: frozenset[str] = frozense
     `absent` holds digests known to be missing upstream. Children of nested indexes
     count where those have been opened; they need what the nested index needs, too.
     """
+    requirements, ranking = Requirements(machine), machine.ranking
     verdicts = tuple(
         Verdict(child=child, reasons=("is missing in the registry",))
         if child.digest in absent
-        else judge(child, machine)
+        else _judge(child, machine, requirements, ranking)
         for child in _leaves(index, None, ())
     )
     fitting = sorted(
@@ -90,6 +91,12 @@ def behind(decision: Decision, verdict: Verdict) -> str:
 
 def judge(child: Child, machine: MachineType) -> Verdict:
     """Hold one child against a machine type."""
+    return _judge(child, machine, Requirements(machine), machine.ranking)
+
+
+def _judge(
+    child: Child, machine: MachineType, requirements: Requirements, ranking: Sequence[str]
+) -> Verdict:
     if child.is_index:
         return Verdict(child=child, reasons=("is a nested index that was not opened",))
     if not child.is_manifest:
@@ -103,14 +110,14 @@ def judge(child: Child, machine: MachineType) -> Verdict:
         )
     if machine.match is MatchMode.EXACT:
         return _judge_exact(child, machine, away)
-    held = hold(child.requires, machine)
+    held = requirements.hold(child.requires)
     failed = tuple(one.reason for one in held if not one.match.holds)
     if failed:
         return Verdict(child=child, reasons=failed)
     return Verdict(
         child=child,
         reasons=tuple(one.reason for one in held) or ("generic: requires no feature",),
-        rank=_rank(held, len(child.requires), machine.ranking, away),
+        rank=_rank(held, len(child.requires), ranking, away),
     )
 
 
@@ -157,11 +164,13 @@ def _leaves(
     index: Index, platform: Platform | None, requires: tuple[Feature, ...]
 ) -> Iterator[Child]:
     for child in index.children:
-        merged = replace(
-            child,
-            platform=child.platform or platform,
-            requires=tuple(dict.fromkeys((*requires, *child.requires))),
-        )
+        merged = child
+        if requires or (platform and not child.platform):
+            merged = replace(
+                child,
+                platform=child.platform or platform,
+                requires=tuple(dict.fromkeys((*requires, *child.requires))),
+            )
         if child.nested is None:
             yield merged
         else:

@@ -1,9 +1,13 @@
 import pytest
 
 from metahub_addon.features import Comparison, Feature
-from metahub_addon.machine import Gpus
-from metahub_addon.requirements import hold
+from metahub_addon.machine import Gpus, MachineType
+from metahub_addon.requirements import Held, Requirements
 from support.descriptors import machine
+
+
+def hold(requires: list[Feature], host: MachineType) -> tuple[Held, ...]:
+    return Requirements(host).hold(requires)
 
 
 def holds(requires: str, *has: str, **more: object) -> bool:
