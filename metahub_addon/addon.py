@@ -21,11 +21,13 @@ from mitmproxy.addonmanager import Loader
 
 from metahub_addon.answer import Answer, outdated
 from metahub_addon.clients import UNTOUCHED_CLIENTS, is_untouched
+from metahub_addon.compatibility import Compatibility
 from metahub_addon.detect import detect
 from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
 from metahub_addon.index import MAX_MANIFEST_BYTES, InvalidIndex
 from metahub_addon.machine import MachineType
 from metahub_addon.media_types import INDEXES, essence
+from metahub_addon.node_features import find_node_features
 from metahub_addon.profile_file import ProfileFile
 from metahub_addon.profile_parser import InvalidProfile
 from metahub_addon.registry import ManifestRequest, recognise
@@ -42,7 +44,7 @@ _TLS_OPTIONS = frozenset(
     {
         *("ssl_insecure", "ssl_verify_upstream_trusted_ca", "ssl_verify_upstream_trusted_confdir"),
         *("client_certs", "ciphers_server", "tls_version_server_min", "tls_version_server_max"),
-        *("upstream_auth", "metahub_timeout", "metahub_cache_mib"),
+        *("upstream_auth", "metahub_timeout", "metahub_cache_mib", "metahub_nfd"),
     }
 )
 
@@ -57,6 +59,7 @@ class Metahub:
         self._untouched: Sequence[str] = UNTOUCHED_CLIENTS
         self._fetcher: HttpFetcher | None = None
         self._upstream: Upstream | None = None
+        self._compatibility: Compatibility | None = None
         self._seconds = 5.0
         self._named: LRUCache[tuple[str, ...], bool] = LRUCache(4096)
         # A child that a HEAD promised and the registry has not: left out of the choice
@@ -79,6 +82,12 @@ class Metahub:
             Sequence[str],
             list(UNTOUCHED_CLIENTS),
             "Clients that see the whole index: how a product in their User-Agent starts.",
+        )
+        loader.add_option(
+            "metahub_nfd",
+            bool,
+            False,
+            "Ask for images' NFD compatibility artifacts, too (up to four requests an image).",
         )
         loader.add_option(
             "metahub_timeout", int, 5, "Seconds that a choice may take before upstream's stands."
@@ -144,6 +153,9 @@ class Metahub:
         seconds = float(options.metahub_timeout)
         fetcher = HttpFetcher(tls, seconds, options.upstream_auth or "")
         self._fetcher, self._seconds = fetcher, seconds
+        self._compatibility = None
+        if options.metahub_nfd:
+            self._compatibility = Compatibility(fetcher, find_node_features(ThisHost()))
         self._upstream = Upstream(fetcher, options.metahub_cache_mib * 1024 * 1024, seconds)
 
     @command.command("metahub.counts")
@@ -217,7 +229,7 @@ class Metahub:
         try:
             async with asyncio.timeout(self._seconds):
                 machine = await self._current_machine()
-                outcome = await rewrite(shown, machine, self._upstream, absent)
+                outcome = await rewrite(shown, machine, self._upstream, absent, self._compatibility)
         except (FetchError, InvalidIndex) as error:
             self._left(name, str(error))
         except TimeoutError:

@@ -1,6 +1,7 @@
 """GET a manifest over HTTP: keep-alive, bounded, with mitmproxy's idea of TLS."""
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,9 +85,18 @@ class HttpFetcher:
 
     async def get(self, repository: Repository, digest: str, accept: str) -> tuple[str, bytes]:
         """The Content-Type and body of a manifest; raises FetchError."""
+        return await self.ask(repository, f"manifests/{digest}", accept, {})
+
+    async def ask(
+        self, repository: Repository, path: str, accept: str, params: Mapping[str, str]
+    ) -> tuple[str, bytes]:
+        """The Content-Type and body of a path below a repository; raises FetchError."""
         registry = repository.registry
-        path = f"/v2/{repository.name}/manifests/{digest}"
+        what = path.rpartition("/")[2]
+        path = f"/v2/{repository.name}/{path}"
         url = httpx.URL(scheme=registry.scheme, host=registry.host, port=registry.port, path=path)
+        for name, value in params.items():
+            url = url.copy_set_param(name, value)
         if repository.namespace:
             url = url.copy_set_param("ns", repository.namespace)
         given = {
@@ -109,9 +119,9 @@ class HttpFetcher:
             return await self._follow(self._client(registry), url, headers, extensions)
         except httpx.LocalProtocolError as error:
             # Its text quotes the header that cannot be sent, and that may be a secret.
-            raise FetchError(f"{digest}: {type(error).__name__}: a header can't be sent") from None
+            raise FetchError(f"{what}: {type(error).__name__}: a header can't be sent") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            raise FetchError(f"{digest}: {type(error).__name__}: {error}"[:300]) from error
+            raise FetchError(f"{what}: {type(error).__name__}: {error}"[:300]) from error
 
     async def _follow(
         self,
@@ -163,7 +173,7 @@ class HttpFetcher:
 
 async def _read(answer: httpx.Response) -> tuple[str, bytes]:
     if answer.status_code != 200:
-        raise FetchError(f"the registry answered {answer.status_code}")
+        raise FetchError(f"the registry answered {answer.status_code}", answer.status_code)
     body = bytearray()
     async for chunk in answer.aiter_bytes():
         body += chunk

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metahub_addon.answer import Answer, child_answer, error_answer
+from metahub_addon.compatibility import Compatibility
 from metahub_addon.digest import digest_of, is_digest
 from metahub_addon.index import Child, Index, InvalidIndex, parse_index
 from metahub_addon.machine import MachineType, Otherwise
@@ -15,6 +16,9 @@ from metahub_addon.media_types import accepts
 from metahub_addon.nesting import open_nested
 from metahub_addon.selection import Decision, choose
 from metahub_addon.upstream import Document, FetchError, Repository, Upstream
+
+# Children that are asked for their artifacts at most: each costs requests.
+_MAX_REFUSED = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +47,16 @@ class Outcome:
 
 
 async def rewrite(
-    shown: Shown, machine: MachineType, upstream: Upstream, absent: frozenset[str] = frozenset()
+    shown: Shown,
+    machine: MachineType,
+    upstream: Upstream,
+    absent: frozenset[str] = frozenset(),
+    compatibility: Compatibility | None = None,
 ) -> Outcome:
     """Choose the child that fits a machine type and build the whole answer.
 
-    `absent` holds digests that the registry is known not to have. Raises FetchError and
+    `absent` holds digests that the registry is known not to have; `compatibility`, if the
+    operator wants it, what images say of themselves in artifacts. Raises FetchError and
     InvalidIndex, where upstream's answer must stand.
     """
     document = await _index_document(shown, upstream)
@@ -58,7 +67,7 @@ async def rewrite(
         return parse_index(inner.body, inner.media_type)
 
     index = await open_nested(index, machine.platform, open_child)
-    decision = choose(index, machine, absent)
+    decision = await _choose(index, shown, machine, absent, compatibility)
     child = decision.chosen
     if not decision.has_platforms:
         return Outcome(decision, None)
@@ -70,6 +79,26 @@ async def rewrite(
     body = b"" if shown.head else (await _fetch(shown, upstream, child)).body
     answer = child_answer(child, machine, document.digest, body, shown.if_none_match)
     return Outcome(decision, answer)
+
+
+async def _choose(
+    index: Index,
+    shown: Shown,
+    machine: MachineType,
+    absent: frozenset[str],
+    compatibility: Compatibility | None,
+) -> Decision:
+    """Choose, and choose again without a child that its artifact keeps from this host."""
+    refused: dict[str, str] = {}
+    while True:
+        decision = choose(index, machine, absent, refused)
+        if compatibility is None or decision.chosen is None or len(refused) >= _MAX_REFUSED:
+            return decision
+        digest = decision.chosen.digest
+        reason = await compatibility.refusal(shown.repository, digest)
+        if not reason:
+            return decision
+        refused[digest] = reason
 
 
 async def _fetch(shown: Shown, upstream: Upstream, child: Child) -> Document:

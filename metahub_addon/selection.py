@@ -3,8 +3,9 @@
 A total order: the same index and machine type always give the same child.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from metahub_addon.features import Feature
 from metahub_addon.index import Child, Index
@@ -49,16 +50,23 @@ class Decision:
     has_platforms: bool
 
 
-def choose(index: Index, machine: MachineType, absent: frozenset[str] = frozenset()) -> Decision:
+def choose(
+    index: Index,
+    machine: MachineType,
+    absent: frozenset[str] = frozenset(),
+    refused: Mapping[str, str] = MappingProxyType({}),
+) -> Decision:
     """Judge every child of an index and choose the one that fits a machine type best.
 
-    `absent` holds digests known to be missing upstream. Children of nested indexes
+    `absent` holds digests known to be missing upstream, `refused` others that must not be
+    taken, with the reason. Children of nested indexes
     count where those have been opened; they need what the nested index needs, too.
     """
+    out = {**dict.fromkeys(absent, "is missing in the registry"), **refused}
     requirements, ranking = Requirements(machine), machine.ranking
     verdicts = tuple(
-        Verdict(child=child, reasons=("is missing in the registry",))
-        if child.digest in absent
+        Verdict(child=child, reasons=(out[child.digest],))
+        if child.digest in out
         else _judge(child, machine, requirements, ranking)
         for child in _leaves(index, None, ())
     )

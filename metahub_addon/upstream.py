@@ -20,7 +20,14 @@ _ENTRY_OVERHEAD = 1024
 
 
 class FetchError(Exception):
-    """A manifest that could not be had; the message says why, without secrets."""
+    """A manifest that could not be had; the message says why, without secrets.
+
+    `status` is the registry's HTTP status where it gave one other than 200, else 0.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,14 @@ MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__in
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
     {"match", "digest", "media_types", "oci_platform", "clients", "strict_yaml", "probe"}
-    | {"microarchitectures"},
-    {"cpu", "cpuinfo", "versions", "gfx", "registry", "this_host", "amdgpu", "fabric", "cloud"},
+    | {"microarchitectures", "nfd"},
+    {"cpu", "cpuinfo", "versions", "gfx", "registry", "this_host", "amdgpu", "fabric", "cloud"}
+    | {"node_features"},
     {"cuda"},
     {"features", "nvidia"},
     {"index", "machine"},
     {"requirements", "profile_parser", "nesting", "answer", "upstream", "detect"},
-    {"selection", "own_detection", "profile_writer"},
+    {"selection", "own_detection", "profile_writer", "compatibility"},
     {"rewrite", "profile_file", "http_fetcher", "remote", "report"},
     {"addon", "cli"},
 )

@@ -3,11 +3,14 @@ from dataclasses import replace
 
 import pytest
 
+from metahub_addon.compatibility import Compatibility
+from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
 from metahub_addon.index import InvalidIndex
 from metahub_addon.machine import Otherwise
 from metahub_addon.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX
+from metahub_addon.nfd import NodeFeatures
 from metahub_addon.rewrite import Outcome, Shown, rewrite
-from metahub_addon.upstream import FetchError, Upstream
+from metahub_addon.upstream import FetchError, Repository, Upstream
 from support.descriptors import machine
 from support.embedded_registry import EmbeddedRegistry, index_of
 from support.fake_fetcher import REPOSITORY, FakeFetcher
@@ -29,8 +32,8 @@ def source() -> tuple[FakeFetcher, Upstream]:
     return fetcher, Upstream(fetcher, 1_000_000, 5)
 
 
-async def run(shown: Shown, **more: frozenset[str]) -> Outcome:
-    return await rewrite(shown, HOST, source()[1], **more)
+async def run(shown: Shown, absent: frozenset[str] = frozenset()) -> Outcome:
+    return await rewrite(shown, HOST, source()[1], absent)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +94,46 @@ async def test_an_index_without_platforms_is_not_ours() -> None:
 async def test_upstreams_answer_must_stand(shown: Shown, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         await run(shown)
+
+
+class Says(Compatibility):
+    """Refuses some digests."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__(HttpFetcher(TlsSettings(), 1), NodeFeatures())
+        self.refused = refused
+        self.asked: list[str] = []
+
+    async def refusal(self, repository: Repository, digest: str) -> str:
+        self.asked.append(digest)
+        return "does not hold" if digest in self.refused else ""
+
+
+@pytest.mark.parametrize(
+    ("refused", "chosen", "asked"),
+    [((), ZEN3, 1), ((ZEN3,), GENERIC, 2), ((ZEN3, GENERIC), None, 2)],
+)
+async def test_what_an_artifact_refuses_is_left_out(
+    refused: tuple[str, ...], chosen: str | None, asked: int
+) -> None:
+    says = Says(*refused)
+    outcome = await rewrite(HEAD, HOST, source()[1], compatibility=says)
+    found = outcome.decision.chosen
+    assert (found and found.digest) == chosen
+    assert len(says.asked) == asked
+    reasons = {v.child.digest: v.reasons for v in outcome.decision.verdicts}
+    assert all(reasons[digest] == ("does not hold",) for digest in refused)
+
+
+async def test_only_so_many_children_are_asked_about() -> None:
+    registry = EmbeddedRegistry()
+    many = registry.put_family("a/b", "many", [[f"x{at}"] for at in range(20)])
+    documents = {reference: document for (_, reference), document in registry.manifests.items()}
+    upstream = Upstream(FakeFetcher(documents=documents), 1_000_000, 5)
+    digests = [c["digest"] for c in json.loads(documents["many"][1])["manifests"]]
+    says = Says(*digests)
+    shown = replace(HEAD, digest=many["digest"])
+    host = machine(*(f"x{at}" for at in range(20)))
+    outcome = await rewrite(shown, host, upstream, compatibility=says)
+    assert outcome.decision.chosen
+    assert len(says.asked) == 16

@@ -95,6 +95,7 @@ class EmbeddedRegistry:
     tokens: dict[str, str] = field(default_factory=dict)
     faults: dict[str, Callable[[Handler], None]] = field(default_factory=dict)
     huge_blob: int = 0
+    lists_referrers: bool = True
     seen: list[Seen] = field(default_factory=list)
     port: int = 0
 
@@ -142,6 +143,31 @@ class EmbeddedRegistry:
             children.append({**child, "platform": platform})
         return self.put(name, index_of(children, media_type), tag)
 
+    def attach(
+        self, name: str, subject: str, artifact_type: str, spec_type: str, spec: bytes, created: str
+    ) -> dict[str, Any]:
+        """Attach an artifact of one layer to a manifest, and list it under the fall-back tag."""
+        self.blobs[sha256(spec)] = spec
+        layer = {"mediaType": spec_type, "digest": sha256(spec), "size": len(spec)}
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": artifact_type,
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": "", "size": 2},
+            "layers": [layer],
+            "annotations": {"org.opencontainers.image.created": created},
+        }
+        descriptor = {
+            **self.put(name, manifest),
+            "artifactType": artifact_type,
+            "annotations": manifest["annotations"],
+        }
+        tag = subject.replace(":", "-")
+        listed = self.manifests.get((name, tag))
+        others = json.loads(listed[1])["manifests"] if listed else []
+        self.put(name, index_of([*others, descriptor], OCI_INDEX), tag)
+        return descriptor
+
     def asked(self, method: str, kind: str = "/manifests/") -> list[str]:
         """The paths asked for by a method."""
         return [seen.path for seen in self.seen if seen.method == method and kind in seen.path]
@@ -160,9 +186,14 @@ class EmbeddedRegistry:
         if handler.command == "PUT":
             self.put(name, body, reference)
             return handler.reply(201, headers={"Docker-Content-Digest": sha256(body)})
+        if kind == "referrers" and self.lists_referrers:
+            listed = self.manifests.get((name, reference.replace(":", "-")))
+            empty = json.dumps(index_of([], OCI_INDEX)).encode()
+            headers = {"Content-Type": OCI_INDEX}
+            return handler.reply(200, listed[1] if listed else empty, headers)
         if kind == "blobs":
             return self._blob(handler, reference)
-        found = self.manifests.get((name, reference))
+        found = self.manifests.get((name, reference)) if kind == "manifests" else None
         if found is None:
             error = b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}'
             return handler.reply(404, error, {"Content-Type": "application/json"})
