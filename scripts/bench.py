@@ -19,9 +19,11 @@ from metahub_addon.media_types import OCI_INDEX, OCI_MANIFEST
 from metahub_addon.oci_platform import Platform
 from metahub_addon.selection import choose
 
-# A family as large ones are: microarchitectures x GPUs x MPI, of two architectures.
-CPUS: tuple[str, ...] = ("x86-64-v2", "x86-64-v3", "haswell", "broadwell", "skylake_avx512", "icelake", "zen2")
-CPUS += ("zen3", "zen4", "sapphirerapids", "x86-64-v4", "zen5")
+# A family as large ones are: microarchitectures x GPUs x MPI.
+CPUS = (
+    *("x86-64-v2", "x86-64-v3", "x86-64-v4", "haswell", "broadwell", "skylake_avx512"),
+    *("icelake", "sapphirerapids", "zen2", "zen3", "zen4", "zen5"),
+)
 GPUS = ("", "7.0", "8.0", "8.6", "8.9", "9.0a", "10.0f", "12.0")
 MPIS = ("", "openmpi", "mpich", "intel")
 TARGETS = {"parse": 50.0, "choose": 20.0}  # milliseconds, for 1,000 children
