@@ -1,6 +1,6 @@
 """All of archspec's targets by all of archspec's targets, against an independent oracle.
 
-The oracle reads archspec's file by itself: a program runs where the host descends from its
+Run as a program it prints the table and the differences. The oracle reads archspec's file by itself: a program runs where the host descends from its
 target, or where every flag in the target's list is in the host's. Where we differ, one of
 the reasons below must say why, and each reason must be needed.
 """
@@ -13,6 +13,8 @@ from typing import Any
 
 import archspec
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from metahub_addon.cpu import match_cpu
 
@@ -166,3 +168,29 @@ def test_one_flag_less_and_it_does_not_run() -> None:
             assert not verdict.holds or flag == "ssse3", f"{host} without {flag}"
             if not verdict.holds:
                 assert "lacks" in verdict.why
+
+
+def main() -> None:
+    """Print who runs what, and where we differ from the oracle, for people to look at."""
+    console = Console(width=200)
+    for architecture in ("x86_64", "aarch64", "ppc64le"):
+        names = [name for name in TARGETS if root(name) == architecture]
+        table = Table(title=f"{architecture}: does the host (row) run the target (column)?")
+        table.add_column("host")
+        for at in range(len(names)):
+            table.add_column(str(at), justify="center")
+        for at, host in enumerate(names):
+            runs = ["x" if match_cpu(target, host).holds else "" for target in names]
+            table.add_row(f"{at} {host}", *runs)
+        console.print(table)
+    differing = Table("host", "targets", "why", title="More than archspec's lists allow, and why")
+    by_host: dict[tuple[str, str], list[str]] = {}
+    for target, host, _, reason in differences():
+        by_host.setdefault((host, reason), []).append(target)
+    for (host, reason), targets in by_host.items():
+        differing.add_row(host, ", ".join(targets), reason)
+    console.print(differing)
+
+
+if __name__ == "__main__":
+    main()
