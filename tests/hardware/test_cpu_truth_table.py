@@ -1,8 +1,9 @@
 """All of archspec's targets by all of archspec's targets, against an independent oracle.
 
-Run as a program it prints the table and the differences. The oracle reads archspec's file by itself: a program runs where the host descends from its
+The oracle reads archspec's file by itself: a program runs where the host descends from its
 target, or where every flag in the target's list is in the host's. Where we differ, one of
-the reasons below must say why, and each reason must be needed.
+the reasons below must say why, and each reason must be needed. Run as a program, this file
+prints the table and the differences.
 """
 
 import json
