@@ -4,6 +4,7 @@ Opt-in: it costs requests. A child without an artifact is taken; one whose artif
 be read or does not hold is left out of the choice.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
@@ -75,7 +76,8 @@ class Compatibility:
                 for layer in (layers if isinstance(layers, list) else [])
                 if isinstance(layer, dict) and layer.get("mediaType") == SPEC_TYPE
             )
-            sets = parse_spec(await self._get(repository, "blobs", spec, "*/*"))
+            text = await self._get(repository, "blobs", spec, "*/*")
+            sets = await asyncio.to_thread(parse_spec, text)  # a large one takes a while
         except (StopIteration, KeyError):
             return f"its compatibility artifact {artifact} has no specification"
         except InvalidSpec as error:

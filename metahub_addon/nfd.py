@@ -12,8 +12,9 @@ import yaml
 
 ARTIFACT_TYPE = "application/vnd.nfd.image-compatibility.v1alpha1"
 SPEC_TYPE = "application/vnd.nfd.image-compatibility.spec.v1alpha1+yaml"
-MAX_SPEC_BYTES = 256 * 1024
+MAX_SPEC_BYTES = 64 * 1024
 _MAX_TERMS = 1024
+_MAX_DEPTH = 32
 
 
 class InvalidSpec(ValueError):
@@ -69,11 +70,28 @@ def parse_spec(body: bytes) -> tuple[CompatibilitySet, ...]:
     if len(body) > MAX_SPEC_BYTES:
         raise InvalidSpec(f"specification: has more than {MAX_SPEC_BYTES} bytes")
     try:
-        document = _mapping(yaml.safe_load(body), "specification")
+        _check_size(body)
+        return _parse(yaml.safe_load(body))
+    except InvalidSpec:
+        raise
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, InvalidSpec):
-            raise
         raise InvalidSpec(f"specification: is not YAML ({type(error).__name__})") from error
+
+
+def _check_size(body: bytes) -> None:
+    """Refuse what is small to send and large to look at: aliases, and endless nesting."""
+    depth = 0
+    for event in yaml.parse(body, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise InvalidSpec("specification: holds an alias")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise InvalidSpec(f"specification: is nested deeper than {_MAX_DEPTH}")
+
+
+def _parse(value: object) -> tuple[CompatibilitySet, ...]:
+    document = _mapping(value, "specification")
     if document.get("version") != "v1alpha1":
         raise InvalidSpec("version: is not v1alpha1")
     sets = _list(document.get("compatibilities"), "compatibilities")

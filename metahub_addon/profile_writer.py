@@ -17,7 +17,10 @@ def profile_text(detection: Detection) -> str:
     sources = {Feature.parse(f"{fact.key}:{fact.value}"): fact.source for fact in detection.facts}
     lines = [f"machine_type: {machine.name}", f"platform: {machine.platform}"]
     lines.append("features:" if machine.features else "features: []")
-    lines += [f"  - {_quoted(str(feature))}  # {sources[feature]}" for feature in machine.features]
+    lines += [
+        f"  - {_quoted(str(feature))}  # {_printable(sources[feature])}"
+        for feature in machine.features
+    ]
     if machine.cpu_flags:
         flags = " ".join(sorted(machine.cpu_flags))
         lines.append("# What the kernel shows; a flag that is missing here is one that is lacking.")

@@ -2,7 +2,10 @@
 
 import os
 import platform
+import selectors
+import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -14,6 +17,7 @@ from metahub_addon.probe import Absent, NvidiaDriver, ProbeError
 
 _MAX_BYTES = 16 * 1024 * 1024
 _MAX_ANSWER = 4096
+_MAX_OUTPUT = 1024 * 1024
 _PIECE = 65536
 _SHOWN = 200
 
@@ -72,7 +76,7 @@ class ThisHost:
         if process.returncode:
             said = (err or out).decode("utf-8", "replace").strip()[:_SHOWN]
             raise ProbeError(f"{name} ended with {process.returncode}: {said}")
-        return out[:_MAX_BYTES].decode("utf-8", "replace")
+        return out.decode("utf-8", "replace")
 
     def fetch(self, method: str, url: str, headers: Mapping[str, str], seconds: float) -> str:
         """What a service answers; raises ProbeError. Proxies of the environment do not count."""
@@ -114,8 +118,30 @@ class ThisHost:
 def _communicate(
     process: "subprocess.Popen[bytes]", name: str, seconds: float
 ) -> tuple[bytes, bytes]:
+    """Both outputs, bounded in size and time; raises ProbeError and kills what exceeds them."""
+    assert process.stdout
+    assert process.stderr
+    end = time.monotonic() + seconds
+    said = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
     try:
-        return process.communicate(timeout=seconds)
+        with selectors.DefaultSelector() as selector:
+            for descriptor in said:
+                selector.register(descriptor, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = selector.select(max(0.0, end - time.monotonic()))
+                if not ready:
+                    raise subprocess.TimeoutExpired(name, seconds)
+                for key, _ in ready:
+                    piece = os.read(key.fd, _PIECE)
+                    said[key.fd] += piece
+                    if not piece:
+                        selector.unregister(key.fd)
+                if max(map(len, said.values())) > _MAX_OUTPUT:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    raise ProbeError(f"{name} printed more than {_MAX_OUTPUT} bytes")
+        process.wait(max(0.1, end - time.monotonic()))
     except subprocess.TimeoutExpired as error:
-        os.killpg(process.pid, 9)
+        os.killpg(process.pid, signal.SIGKILL)
         raise ProbeError(f"{name} took longer than {seconds:g} s") from error
+    out, err = map(bytes, said.values())
+    return out, err

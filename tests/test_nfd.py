@@ -1,5 +1,6 @@
+import json
+
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,10 +19,8 @@ NODE = NodeFeatures(
 
 
 def spec(*rules: object, **more: object) -> bytes:
-    text: str = yaml.safe_dump(
-        {"version": "v1alpha1", "compatibilities": [{"rules": list(rules), **more}]}
-    )
-    return text.encode()
+    sets = [{"rules": list(rules), **more}]
+    return json.dumps({"version": "v1alpha1", "compatibilities": sets}, indent=1).encode()
 
 
 def term(feature: str, **expressions: object) -> dict[str, object]:
@@ -115,6 +114,9 @@ def deep(expression: object) -> bytes:
         (deep(op("InRegexp", "(a+)+b")), "compatibilities[0].rules[0].matchFeatures[0]"),
         (deep(op("InRegexp", "(a|a)*b")), "compatibilities[0].rules[0].matchFeatures[0]"),
         (deep(op("InRegexp", "a" * 129)), "compatibilities[0].rules[0].matchFeatures[0]"),
+        (b"version: &a v1alpha1\ncompatibilities: [*a]", "specification: holds an alias"),
+        (deep(op("Gt", 7)).replace(b"7", b"0x" + b"f" * 5000), "specification: is not YAML"),
+        (b"[" * 10_000, "specification: is nested deeper than 32"),
         (b"#" * (MAX_SPEC_BYTES + 1), "specification: has more than"),
         (
             spec({"matchFeatures": [{"feature": "a.b"}] * 1025}),

@@ -44,6 +44,10 @@ def test_commands() -> None:
         HOST.run(["no-such-command"], 5)
     with pytest.raises(ProbeError, match=r"^sh ended with 3: why$"):
         HOST.run(["sh", "-c", "echo why >&2; exit 3"], 5)
+    with pytest.raises(ProbeError, match=r"^yes printed more than 1048576 bytes$"):
+        HOST.run(["yes"], 30)
+    with pytest.raises(ProbeError, match=r"^sh took longer than 0.2 s$"):
+        HOST.run(["sh", "-c", "exec >&- 2>&-; sleep 60"], 0.2)
     with pytest.raises(ProbeError, match=r"^/ cannot be run"):
         HOST.run(["/"], 5)
 
