@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.text import Text
 
 from metahub_addon import __version__
+from metahub_addon.compatibility import Compatibility
 from metahub_addon.detect import detect
 from metahub_addon.index import MAX_MANIFEST_BYTES, Child, Index, InvalidIndex, parse_index
 from metahub_addon.machine import MachineType
 from metahub_addon.media_types import INDEXES, OCI_INDEX
 from metahub_addon.nesting import open_nested
+from metahub_addon.node_features import find_node_features
 from metahub_addon.profile_file import load_profile, read_profile
 from metahub_addon.profile_parser import InvalidProfile
 from metahub_addon.profile_writer import profile_text, write_whole
@@ -138,6 +140,7 @@ def check(context: click.Context, files: Sequence[Path], as_json: bool) -> None:
 @_JSON
 @click.option("--plain-http", is_flag=True, help="Ask the registry without TLS.")
 @click.option("--ca", type=click.Path(), help="A file of certificates to trust, too.")
+@click.option("--nfd", is_flag=True, help="Ask for NFD's compatibility artifacts, of this host.")
 @_METADATA
 @click.pass_context
 def explain(
@@ -147,6 +150,7 @@ def explain(
     as_json: bool,
     plain_http: bool,
     ca: str | None,
+    nfd: bool,
     metadata: bool,
 ) -> None:
     """Say which child of an index a machine gets, and why the others are not it.
@@ -159,15 +163,13 @@ def explain(
     try:
         machines = [load_profile(file, metadata) for file in profiles]
         machines = machines or [detect(ThisHost(), metadata).machine]
-        indexes = _read(image, machines, plain_http, ca)
+        indexes, decisions = _decide(image, machines, plain_http, ca, nfd)
     except (InvalidProfile, InvalidReference, RemoteError, OSError) as error:
         _fail(str(error))
         context.exit(2)
     except InvalidIndex as error:
         _fail(f"{image}: {error}")
         context.exit(2)
-    pairs = zip(indexes, machines, strict=True)
-    decisions = [choose(index, machine) for index, machine in pairs]
     if as_json:
         found = [decision_json(decision) for decision in decisions]
         click.echo(json.dumps(found if len(found) > 1 else found[0], indent=2))
@@ -191,15 +193,15 @@ def _print(decisions: Sequence[Decision], indexes: Sequence[Index]) -> None:
         console.print(Text(f"{decision.machine.name}: {decision.reason}"))
 
 
-def _read(
-    image: str, machines: Sequence[MachineType], plain_http: bool, ca: str | None
-) -> list[Index]:
-    """The index as each machine sees it: of other platforms, nested ones stay unopened."""
-    if image == "-":
-        return [_parse(sys.stdin.buffer.read(MAX_MANIFEST_BYTES + 1))] * len(machines)
-    if Path(image).exists() or image.endswith(".json"):
-        with Path(image).open("rb") as file:
-            return [_parse(file.read(MAX_MANIFEST_BYTES + 1))] * len(machines)
+def _decide(
+    image: str, machines: Sequence[MachineType], plain_http: bool, ca: str | None, nfd: bool
+) -> tuple[list[Index], list[Decision]]:
+    """For each machine the index as it sees it (foreign nested ones unopened) and the choice."""
+    if image == "-" or Path(image).exists() or image.endswith(".json"):
+        if nfd:
+            raise InvalidReference(f"{image}: --nfd needs an image in a registry")
+        index = _parse(_bytes(image))
+        return [index] * len(machines), [choose(index, machine) for machine in machines]
     reference = parse_reference(image)
     with RemoteRegistry(reference, plain_http, ca) as registry:
         found = registry.get(reference.reference)
@@ -211,7 +213,20 @@ def _read(
             inner = registry.get(child.digest)
             return parse_index(inner.body, inner.media_type)
 
-        return [asyncio.run(open_nested(index, m.platform, open_child)) for m in machines]
+        indexes = [asyncio.run(open_nested(index, m.platform, open_child)) for m in machines]
+        pairs = list(zip(indexes, machines, strict=True))
+        if not nfd:
+            return indexes, [choose(index, machine) for index, machine in pairs]
+        asked = Compatibility(registry, find_node_features(ThisHost()))
+        repository = registry.repository
+        return indexes, [asyncio.run(asked.choose(*pair, repository)) for pair in pairs]
+
+
+def _bytes(image: str) -> bytes:
+    if image == "-":
+        return sys.stdin.buffer.read(MAX_MANIFEST_BYTES + 1)
+    with Path(image).open("rb") as file:
+        return file.read(MAX_MANIFEST_BYTES + 1)
 
 
 def _parse(body: bytes) -> Index:

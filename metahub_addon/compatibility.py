@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from cachetools import TTLCache
 
 from metahub_addon.digest import digest_of, is_digest
+from metahub_addon.index import Index
+from metahub_addon.machine import MachineType
 from metahub_addon.media_types import OCI_INDEX, OCI_MANIFEST
 from metahub_addon.nfd import (
     ARTIFACT_TYPE,
@@ -23,12 +25,15 @@ from metahub_addon.nfd import (
     parse_spec,
     refusal,
 )
+from metahub_addon.selection import Decision, choose
 from metahub_addon.upstream import FetchError, Repository
 
 logger = logging.getLogger(__name__)
 
 _SECONDS = 300.0  # an artifact may be attached at any time
 _ENTRIES = 4096
+# Children that are asked for their artifacts at most: each costs requests.
+_MAX_REFUSED = 16
 _CREATED = "org.opencontainers.image.created"
 
 
@@ -49,6 +54,25 @@ class Compatibility:
         self._source = source
         self._node = node
         self._known: TTLCache[tuple[str, ...], str] = TTLCache(_ENTRIES, _SECONDS)
+
+    async def choose(
+        self,
+        index: Index,
+        machine: MachineType,
+        repository: Repository,
+        absent: frozenset[str] = frozenset(),
+    ) -> Decision:
+        """Choose, and choose again without a child that its artifact keeps from this host."""
+        refused: dict[str, str] = {}
+        while True:
+            decision = choose(index, machine, absent, refused)
+            if decision.chosen is None or len(refused) >= _MAX_REFUSED:
+                return decision
+            digest = decision.chosen.digest
+            reason = await self.refusal(repository, digest)
+            if not reason:
+                return decision
+            refused[digest] = reason
 
     async def refusal(self, repository: Repository, digest: str) -> str:
         """Why a child does not run here; empty if nothing says so.

@@ -3,6 +3,7 @@
 import json
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,7 @@ import httpx
 from metahub_addon.digest import digest_of, is_digest
 from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.media_types import INDEXES, MANIFESTS, essence
-from metahub_addon.upstream import Document
+from metahub_addon.upstream import Document, FetchError, Registry, Repository
 
 _DOCKER_HUB = "registry-1.docker.io"
 _REFERENCE = re.compile(
@@ -123,6 +124,32 @@ class RemoteRegistry:
         if is_digest(named) and digest != named:
             raise RemoteError(f"{image}: {named} was answered with other content")
         return Document(digest, essence(headers.get("Content-Type", "")), body)
+
+    async def ask(
+        self, repository: Repository, path: str, accept: str, params: Mapping[str, str]
+    ) -> tuple[str, bytes]:
+        """The Content-Type and body of a path below the repository; raises FetchError."""
+        image = self._image
+        url = f"{self._scheme}://{image.registry}/v2/{repository.name}/{path}"
+        headers = {**self._headers, "Accept": accept}
+        try:
+            status, answered, body = self._request(url, headers, dict(params))
+        except (httpx.HTTPError, httpx.InvalidURL, RemoteError) as error:
+            raise FetchError(f"{type(error).__name__}: {error}") from error
+        if status != 200:
+            raise FetchError(f"the registry answered {status}", status)
+        return answered.get("Content-Type", ""), body
+
+    @property
+    def repository(self) -> Repository:
+        """The repository that is read."""
+        image = self._image
+        host = httpx.URL(f"{self._scheme}://{image.registry}")
+        port = host.port or (443 if self._scheme == "https" else 80)
+        registry = Registry(
+            scheme=self._scheme, host=host.host, port=port, authority=image.registry
+        )
+        return Repository(registry=registry, name=image.repository)
 
     def _request(
         self, url: str, headers: dict[str, str], params: dict[str, str] | None = None

@@ -17,9 +17,6 @@ from metahub_addon.nesting import open_nested
 from metahub_addon.selection import Decision, choose
 from metahub_addon.upstream import Document, FetchError, Repository, Upstream
 
-# Children that are asked for their artifacts at most: each costs requests.
-_MAX_REFUSED = 16
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
@@ -67,7 +64,10 @@ async def rewrite(
         return parse_index(inner.body, inner.media_type)
 
     index = await open_nested(index, machine.platform, open_child)
-    decision = await _choose(index, shown, machine, absent, compatibility)
+    if compatibility is None:
+        decision = choose(index, machine, absent)
+    else:
+        decision = await compatibility.choose(index, machine, shown.repository, absent)
     child = decision.chosen
     if not decision.has_platforms:
         return Outcome(decision, None)
@@ -79,26 +79,6 @@ async def rewrite(
     body = b"" if shown.head else (await _fetch(shown, upstream, child)).body
     answer = child_answer(child, machine, document.digest, body, shown.if_none_match)
     return Outcome(decision, answer)
-
-
-async def _choose(
-    index: Index,
-    shown: Shown,
-    machine: MachineType,
-    absent: frozenset[str],
-    compatibility: Compatibility | None,
-) -> Decision:
-    """Choose, and choose again without a child that its artifact keeps from this host."""
-    refused: dict[str, str] = {}
-    while True:
-        decision = choose(index, machine, absent, refused)
-        if compatibility is None or decision.chosen is None or len(refused) >= _MAX_REFUSED:
-            return decision
-        digest = decision.chosen.digest
-        reason = await compatibility.refusal(shown.repository, digest)
-        if not reason:
-            return decision
-        refused[digest] = reason
 
 
 async def _fetch(shown: Shown, upstream: Upstream, child: Child) -> Document:

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from metahub_addon import __version__
 from metahub_addon.cli import main
+from metahub_addon.nfd import ARTIFACT_TYPE, SPEC_TYPE
 from metahub_addon.probe import ProbeError
 from metahub_addon.this_host import ThisHost
 from support.descriptors import digest
@@ -99,6 +100,27 @@ def test_explain_an_image_in_a_registry() -> None:
         missing = run("explain", f"{name}:missing", "--profile", TYPE1)
         assert missing.exit_code == 2
         assert f"{name}:missing: the registry answered 404" in missing.stderr
+
+
+def test_explain_heeds_compatibility_artifacts_when_asked_to() -> None:
+    registry = EmbeddedRegistry()
+    registry.put_family("a/b", "list", [[], ["cpu:broadwell"]])
+    child = json.loads(registry.manifests[("a/b", "list")][1])["manifests"][1]["digest"]
+    spec = (
+        b"version: v1alpha1\ncompatibilities: [{rules: [{name: future, matchFeatures: [{feature: "
+        b"kernel.version, matchExpressions: {major: {op: Gt, value: ['99']}}}]}]}]\n"
+    )
+    registry.attach("a/b", child, ARTIFACT_TYPE, SPEC_TYPE, spec, "2026")
+    with serving(registry):
+        name = f"127.0.0.1:{registry.port}/a/b:list"
+        plain = run("explain", name, "--profile", TYPE1)
+        asked = run("explain", name, "--profile", TYPE1, "--nfd")
+    assert "type1: cpu:broadwell" in plain.output
+    assert "NFD's rule 'future' does not hold" in asked.output
+    assert "type1: generic: the only one that fits" in asked.output
+    wrong = run("explain", "-", "--nfd", stdin=document([]))
+    assert wrong.exit_code == 2
+    assert "-: --nfd needs an image in a registry" in wrong.stderr
 
 
 def test_a_registry_cannot_steer_the_terminal() -> None:

@@ -19,7 +19,8 @@ LAYERS = (
     {"features", "nvidia"},
     {"index", "machine"},
     {"requirements", "profile_parser", "nesting", "answer", "upstream", "detect"},
-    {"selection", "own_detection", "profile_writer", "compatibility"},
+    {"selection", "own_detection", "profile_writer"},
+    {"compatibility"},
     {"rewrite", "profile_file", "http_fetcher", "remote", "report"},
     {"addon", "cli"},
 )

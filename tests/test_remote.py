@@ -6,6 +6,7 @@ import pytest
 
 from metahub_addon.media_types import DOCKER_LIST
 from metahub_addon.remote import InvalidReference, RemoteError, RemoteRegistry, parse_reference
+from metahub_addon.upstream import FetchError
 from support.certificates import make_authority
 from support.embedded_registry import EmbeddedRegistry, Handler, serving, sha256
 
@@ -164,3 +165,21 @@ def test_trust(tmp_path: Path) -> None:
                 remote.get("t")
     with pytest.raises(RemoteError, match=r"nowhere\.pem"):
         RemoteRegistry(https, ca=str(tmp_path / "nowhere.pem"))
+
+
+async def test_ask_below_the_repository(registry: EmbeddedRegistry) -> None:
+    name = f"127.0.0.1:{registry.port}/a"
+    with RemoteRegistry(parse_reference(name)) as remote:
+        repository = remote.repository
+        assert (repository.name, repository.registry.port) == ("a", registry.port)
+        kind, body = await remote.ask(repository, "manifests/t", DOCKER_LIST, {"x": "y"})
+        assert (kind, sha256(body)) == (DOCKER_LIST, sha256(registry.manifests[("a", "t")][1]))
+        assert registry.seen[-1].path == "/v2/a/manifests/t?x=y"
+        with pytest.raises(FetchError, match="answered 404") as caught:
+            await remote.ask(repository, "blobs/none", "*/*", {})
+        assert caught.value.status == 404
+    with (
+        RemoteRegistry(parse_reference("127.0.0.1:1/a")) as nobody,
+        pytest.raises(FetchError, match="ConnectError"),
+    ):
+        await nobody.ask(nobody.repository, "blobs/none", "*/*", {})
