@@ -40,6 +40,7 @@ logger = logging.getLogger("metahub")
 
 _REQUEST = "metahub_request"
 _CONDITION = "metahub_if_none_match"
+_RELOAD_SECONDS = 1.0
 _TLS_OPTIONS = frozenset(
     {
         *("ssl_insecure", "ssl_verify_upstream_trusted_ca", "ssl_verify_upstream_trusted_confdir"),
@@ -56,6 +57,7 @@ class Metahub:
         self.counts: Counter[str] = Counter()
         self._machine: MachineType | None = None
         self._profile: ProfileFile | None = None
+        self._reloads: set[asyncio.Task[MachineType]] = set()
         self._untouched: Sequence[str] = UNTOUCHED_CLIENTS
         self._fetcher: HttpFetcher | None = None
         self._upstream: Upstream | None = None
@@ -130,7 +132,11 @@ class Metahub:
         """The machine type now. A changed profile may run commands: not on the event loop."""
         if self._profile is not None:
             if self._profile.is_stale():
-                await asyncio.to_thread(self._profile.current)
+                work = asyncio.create_task(asyncio.to_thread(self._profile.current))
+                self._reloads.add(work)
+                work.add_done_callback(self._reloads.discard)
+                # A profile's commands may take long: then this pull has the last good one.
+                await asyncio.wait({work}, timeout=_RELOAD_SECONDS)
             self._machine = self._profile.machine
         assert self._machine
         return self._machine

@@ -32,6 +32,7 @@ from metahub_addon.report import (
 )
 from metahub_addon.selection import Decision, choose
 from metahub_addon.this_host import ThisHost
+from metahub_addon.upstream import FetchError
 
 _METADATA = click.option(
     "--metadata/--no-metadata",
@@ -167,7 +168,7 @@ def explain(
     except (InvalidProfile, InvalidReference, RemoteError, OSError) as error:
         _fail(str(error))
         context.exit(2)
-    except InvalidIndex as error:
+    except (InvalidIndex, FetchError) as error:
         _fail(f"{image}: {error}")
         context.exit(2)
     if as_json:

@@ -62,12 +62,17 @@ class Compatibility:
         repository: Repository,
         absent: frozenset[str] = frozenset(),
     ) -> Decision:
-        """Choose, and choose again without a child that its artifact keeps from this host."""
+        """Choose, and choose again without a child that its artifact keeps from this host.
+
+        Raises FetchError where too many are: what was not asked about is not chosen.
+        """
         refused: dict[str, str] = {}
         while True:
             decision = choose(index, machine, absent, refused)
-            if decision.chosen is None or len(refused) >= _MAX_REFUSED:
+            if decision.chosen is None:
                 return decision
+            if len(refused) >= _MAX_REFUSED:
+                raise FetchError(f"more than {_MAX_REFUSED} images are refused by their artifacts")
             digest = decision.chosen.digest
             reason = await self.refusal(repository, digest)
             if not reason:
@@ -125,7 +130,10 @@ class Compatibility:
                 if missing.status == 404:
                     return {}
                 raise
-        return _load(body)
+        try:
+            return _load(body)
+        except InvalidSpec as error:
+            raise FetchError(str(error)) from error
 
     async def _get(self, repository: Repository, kind: str, digest: object, accept: str) -> bytes:
         if not isinstance(digest, str) or not is_digest(digest):
@@ -157,7 +165,7 @@ def _load(body: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise FetchError(f"the answer is not JSON ({type(error).__name__})") from error
+        raise InvalidSpec(f"the answer is not JSON ({type(error).__name__})") from error
     if not isinstance(document, dict):
-        raise FetchError("the answer is no JSON object")
+        raise InvalidSpec("the answer is no JSON object")
     return document

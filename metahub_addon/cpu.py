@@ -9,11 +9,13 @@ from functools import lru_cache
 
 from metahub_addon.match import Match
 from metahub_addon.microarchitectures import (
+    FIXED_VECTORS,
     completed,
     executes,
     family,
     flags_of,
     generic,
+    generic_level,
     is_known,
     level,
     lineage,
@@ -38,6 +40,8 @@ def match_cpu(target: str, host: str, flags: frozenset[str] = frozenset()) -> Ma
         if wanted == has:
             return Match(f"built for this host's {has}", (0,))
         return Match(f"{wanted} is not a known microarchitecture and this host is {has}")
+    if not is_known(has) and flags and executes(family(wanted), wanted):
+        has = generic_level(family(wanted), flags)  # a name of the operator's own: flags tell
     if not is_known(has):
         return Match(f"built for {wanted}, this host is {has}, which is not known")
     if not executes(has, wanted):
@@ -46,6 +50,8 @@ def match_cpu(target: str, host: str, flags: frozenset[str] = frozenset()) -> Ma
     lacking = needs(wanted) - own
     if lacking:
         return Match(f"built for {wanted}: {_lack(lacking, wanted, has)}")
+    if wanted in FIXED_VECTORS and wanted not in lineage(has):
+        return Match(f"built for {wanted} and the length of its vectors, this host is {has}")
     unused = max(0, level(has) - level(wanted))
     if wanted == has:
         return Match(f"built for this host's {has}", (0,))

@@ -10,6 +10,7 @@ from metahub_addon.cpuinfo import Cpu, parse_cpuinfo
 from metahub_addon.fabric import find_fabric
 from metahub_addon.features import Feature, InvalidFeature
 from metahub_addon.machine import MachineType
+from metahub_addon.microarchitectures import generic_level
 from metahub_addon.nvidia import find_nvidia
 from metahub_addon.oci_platform import InvalidPlatform, Platform
 from metahub_addon.probe import Fact, Found, Probe, ProbeError
@@ -60,11 +61,22 @@ def detect(probe: Probe, metadata: bool = True) -> Detection:
             facts.append(fact)
     machine = MachineType(
         name=_name(facts),
-        platform=detect_platform(probe),
+        platform=_platform(probe, cpu),
         features=tuple(features),
         cpu_flags=cpu.flags,
     )
     return Detection(machine, tuple(facts), tuple(warnings))
+
+
+def _platform(probe: Probe, cpu: Cpu) -> Platform:
+    """With the level of an Arm host, since images of higher levels do not run on a plain one."""
+    found = detect_platform(probe)
+    if found.architecture != "arm64" or not cpu.flags:
+        return found
+    level = generic_level("aarch64", cpu.flags).removeprefix("arm").removesuffix("a")
+    return Platform.normalised(
+        "linux", "arm64", level.removesuffix(".0") if level[:1] == "v" else ""
+    )
 
 
 def _cpu(probe: Probe) -> tuple[Cpu, Found]:

@@ -90,6 +90,14 @@ _ALSO_HAS = {
     "zen2": frozenset({"rdpid"}),
 }
 
+# What compilers emit on their own and archspec's list leaves out: GCC 12 makes of plain
+# loops AVX-VNNI's dot products and AVX512-FP16's arithmetic for this target.
+_ALSO_NEEDS = {"sapphirerapids": frozenset({"avx512_fp16", "avx_vnni"})}
+
+# Targets whose code is bound to one length of SVE vectors, which no flag tells
+# (archspec builds them with -msve-vector-bits).
+FIXED_VECTORS = frozenset({"a64fx"})
+
 # archspec lists no flags for ARM's generic levels. Those of the instructions that each
 # level makes mandatory (Arm Architecture Reference Manual, A2; GCC manual, 'AArch64
 # Options'), by their names in Linux.
@@ -173,7 +181,8 @@ def needs(name: str) -> frozenset[str]:
     extra = _BUILT_ON[name][1] if name in _BUILT_ON else frozenset()
     levels = lineage(name) if target.vendor == "generic" else frozenset[str]()
     arm = (_ARM_LEVELS.get(ancestor, frozenset()) for ancestor in levels)
-    return (frozenset(target.features) | extra).union(*arm) - INERT
+    also = (_ALSO_NEEDS.get(ancestor, frozenset()) for ancestor in lineage(name))
+    return (frozenset(target.features) | extra).union(*arm, *also) - INERT
 
 
 @lru_cache(maxsize=1024)
@@ -198,3 +207,15 @@ def flags_of(architecture: str) -> frozenset[str]:
     """All flags that code for some microarchitecture of an architecture needs."""
     names = [name for name, target in TARGETS.items() if str(target.family) == architecture]
     return frozenset[str]().union(*(needs(name) for name in names))
+
+
+def generic_level(architecture: str, flags: frozenset[str]) -> str:
+    """The highest generic level of an architecture that flags allow (x86_64: x86_64_v3)."""
+    allowed = [
+        target
+        for target in TARGETS.values()
+        if str(target.family) == architecture
+        and target.vendor == "generic"
+        and needs(target.name) <= completed(flags)
+    ]
+    return str(max(allowed, key=lambda target: (len(target.ancestors), target.name)).name)

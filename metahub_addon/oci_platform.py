@@ -17,6 +17,7 @@ _ARCHITECTURES = {
     "i686": "386",
     "aarch64": "arm64",
     "aarch64_be": "arm64be",
+    "loongarch64": "loong64",
     "armv7l": "arm",
     "armv6l": "arm",
 }

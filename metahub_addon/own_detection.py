@@ -72,4 +72,5 @@ def _values(text: str, pattern: str) -> list[str]:
     if not pattern:
         return [line.strip() for line in text.splitlines() if line.strip()]
     found = re.finditer(pattern, text, re.MULTILINE)
-    return [one[1] if one.re.groups else one[0] for one in found if one[0]]
+    values = (one[1] if one.re.groups else one[0] for one in found)
+    return [value for value in values if value]

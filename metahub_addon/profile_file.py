@@ -4,6 +4,7 @@ import logging
 import os
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from metahub_addon.detect import Detection, detect, detect_platform
 from metahub_addon.machine import MachineType
@@ -54,6 +55,7 @@ class ProfileFile:
     def __init__(self, path: Path, metadata: bool = True) -> None:
         self._path = path
         self._metadata = metadata
+        self._lock = Lock()
         self._signature = self._sign()
         self.machine = load_profile(path, metadata)
 
@@ -63,16 +65,20 @@ class ProfileFile:
 
     def current(self) -> MachineType:
         """The machine type; reads the file if it has changed, and may run its commands."""
-        signature = self._sign()
-        if signature != self._signature:
-            self._signature = signature
-            try:
-                self.machine = load_profile(self._path, self._metadata)
-            except InvalidProfile as error:
-                logger.warning("%s (the last good profile, %s, stays)", error, self.machine.name)
-            else:
-                logger.info("%s: taken up, machine type %s", self._path, self.machine.name)
-        return self.machine
+        with self._lock:  # one after the other: the newest is taken up last
+            signature = self._sign()
+            if signature != self._signature:
+                self._signature = signature
+                self._take_up()
+            return self.machine
+
+    def _take_up(self) -> None:
+        try:
+            self.machine = load_profile(self._path, self._metadata)
+        except InvalidProfile as error:
+            logger.warning("%s (the last good profile, %s, stays)", error, self.machine.name)
+        else:
+            logger.info("%s: taken up, machine type %s", self._path, self.machine.name)
 
     def _sign(self) -> _Signature:
         try:

@@ -28,6 +28,8 @@ _CHALLENGE = re.compile(r'([a-zA-Z]+)="([^"]*)"')
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _ACCEPT = ", ".join(sorted(INDEXES | MANIFESTS))
 _SECONDS = 15.0
+_MAX_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class InvalidReference(ValueError):
@@ -134,6 +136,16 @@ class RemoteRegistry:
         headers = {**self._headers, "Accept": accept}
         try:
             status, answered, body = self._request(url, headers, dict(params))
+            for _ in range(_MAX_REDIRECTS):
+                if status not in _REDIRECTS:
+                    break
+                target = httpx.URL(url).join(answered.get("Location", ""))
+                if target.scheme != self._scheme:
+                    raise FetchError(f"redirected from {self._scheme} to {target.scheme}")
+                if (target.host, target.port) != (httpx.URL(url).host, httpx.URL(url).port):
+                    headers.pop("Authorization", None)
+                url = str(target)
+                status, answered, body = self._request(url, headers)
         except (httpx.HTTPError, httpx.InvalidURL, RemoteError) as error:
             raise FetchError(f"{type(error).__name__}: {error}") from error
         if status != 200:

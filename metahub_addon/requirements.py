@@ -73,7 +73,7 @@ class Requirements:
     def _match(self, feature: Feature) -> Match:
         """The closest match among the machine's values for a key; one must satisfy."""
         values, flags = self._of(feature.key), self._machine.cpu_flags
-        if feature.key == CPU_FLAG and not values:
+        if feature.key == CPU_FLAG and feature.value not in values:
             return match_flag(feature.value, host_flags(self._of("cpu"), flags))
         if not values:
             return Match(f"this host has no {feature.key}")
@@ -121,15 +121,14 @@ class Requirements:
         return Held((feature,), feature.key, match)
 
     def _gpus(self, key: str) -> list[Mapping[str, str]]:
-        """Each GPU's values by key. `nvptx`, where given, is in the order of `nvcap`."""
+        """Each GPU's values by key. One `nvptx` is all GPUs' limit, else each has its own."""
         if key == "gfx":
             return [{key: value} for value in self._of(key)]
         native, ptx = self._of("nvcap"), self._of("nvptx")
         if not native:
             return [{"nvptx": value} for value in ptx]
-        return [
-            {"nvcap": value, "nvptx": ptx[min(at, len(ptx) - 1)]} for at, value in enumerate(native)
-        ]
+        limit = ptx[0] if len(ptx) == 1 else None
+        return [{"nvcap": value, "nvptx": limit or value} for value in native]
 
     def _compiles_here(self, requires: Sequence[Feature]) -> bool:
         """False if PTX is of a CUDA that only minor-version compatibility would let run."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -59,20 +60,22 @@ class ThisHost:
         """What a command prints; raises Absent, or ProbeError if it fails or takes too long."""
         name = command[0]
         try:
-            # A session of its own: what it has started ends with it.
-            with subprocess.Popen(  # noqa: S603 (the operator's own command, without a shell)
+            process = subprocess.Popen(  # noqa: S603 (the operator's own command, without a shell)
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env={**os.environ, "LC_ALL": "C"},
                 start_new_session=True,
-            ) as process:
-                out, err = _communicate(process, name, seconds)
+            )
         except FileNotFoundError as error:
             raise Absent(f"the command {name} does not exist") from error
         except (OSError, ValueError) as error:
             raise ProbeError(f"{name} cannot be run: {error}") from error
+        try:
+            out, err = _communicate(process, name, seconds)
+        finally:
+            _end(process)
         if process.returncode:
             said = (err or out).decode("utf-8", "replace").strip()[:_SHOWN]
             raise ProbeError(f"{name} ended with {process.returncode}: {said}")
@@ -80,14 +83,23 @@ class ThisHost:
 
     def fetch(self, method: str, url: str, headers: Mapping[str, str], seconds: float) -> str:
         """What a service answers; raises ProbeError. Proxies of the environment do not count."""
+        end = time.monotonic() + seconds
+        body = b""
         try:
-            with httpx.Client(trust_env=False, timeout=seconds) as client:
-                answer = client.request(method, url, headers=dict(headers))
-        except httpx.HTTPError as error:
+            with (
+                httpx.Client(trust_env=False, timeout=seconds) as client,
+                client.stream(method, url, headers=dict(headers)) as answer,
+            ):
+                for piece in answer.iter_raw(1024):
+                    body += piece
+                    if len(body) > _MAX_ANSWER or time.monotonic() > end:
+                        raise ProbeError("answered too much or too slowly")
+                status = answer.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise ProbeError(f"no answer ({type(error).__name__})") from error
-        if answer.status_code != 200 or len(answer.content) > _MAX_ANSWER:
-            raise ProbeError(f"answered {answer.status_code}")
-        return answer.text
+        if status != 200:
+            raise ProbeError(f"answered {status}")
+        return body.decode("utf-8", "replace")
 
     def nvml(self) -> NvidiaDriver:
         """What NVIDIA's management library reports; raises Absent without library or GPU."""
@@ -118,7 +130,7 @@ class ThisHost:
 def _communicate(
     process: "subprocess.Popen[bytes]", name: str, seconds: float
 ) -> tuple[bytes, bytes]:
-    """Both outputs, bounded in size and time; raises ProbeError and kills what exceeds them."""
+    """Both outputs, bounded in size and time; raises ProbeError."""
     assert process.stdout
     assert process.stderr
     end = time.monotonic() + seconds
@@ -137,11 +149,19 @@ def _communicate(
                     if not piece:
                         selector.unregister(key.fd)
                 if max(map(len, said.values())) > _MAX_OUTPUT:
-                    os.killpg(process.pid, signal.SIGKILL)
                     raise ProbeError(f"{name} printed more than {_MAX_OUTPUT} bytes")
         process.wait(max(0.1, end - time.monotonic()))
     except subprocess.TimeoutExpired as error:
-        os.killpg(process.pid, signal.SIGKILL)
         raise ProbeError(f"{name} took longer than {seconds:g} s") from error
     out, err = map(bytes, said.values())
     return out, err
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a command with all that it has started, and wait no longer than that should take."""
+    with suppress(OSError):  # it is gone, or is another user's (as sudo's child is)
+        os.killpg(process.pid, signal.SIGKILL)
+    for stream in filter(None, (process.stdout, process.stderr)):
+        stream.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(1)

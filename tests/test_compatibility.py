@@ -6,7 +6,7 @@ import pytest
 from metahub_addon.compatibility import Compatibility
 from metahub_addon.nfd import ARTIFACT_TYPE, MAX_SPEC_BYTES, SPEC_TYPE, NodeFeatures
 from metahub_addon.upstream import FetchError, Repository
-from support.embedded_registry import EmbeddedRegistry
+from support.embedded_registry import EmbeddedRegistry, sha256
 from support.fake_fetcher import REPOSITORY
 
 NODE = NodeFeatures({"cpu.cpuid": ({"AVX2": ""},)})
@@ -150,3 +150,12 @@ async def test_an_artifact_without_a_specification() -> None:
         entry = {"artifactType": ARTIFACT_TYPE, "digest": digest, "annotations": []}
         registry.answers["referrers"] = json.dumps({"manifests": [entry]}).encode()
         assert "has no specification" in await refusal(registry)
+
+
+async def test_an_artifact_that_is_no_manifest_keeps_the_image_away() -> None:
+    registry = Registry()
+    for body in (b"no JSON", b"[]"):
+        registry.manifests[("a/b", sha256(body))] = ("x", body)
+        entry = {"artifactType": ARTIFACT_TYPE, "digest": sha256(body)}
+        registry.answers["referrers"] = json.dumps({"manifests": [entry]}).encode()
+        assert "cannot be read: the answer is n" in await refusal(registry)

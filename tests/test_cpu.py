@@ -62,10 +62,27 @@ def test_match_cpu(target: str, host: str, runs: bool) -> None:
         ("odd", "odd", "", "built for this host's odd"),
         ("odd", "zen", "", "odd is not a known microarchitecture and this host is zen"),
         ("zen", "odd", "", "built for zen, this host is odd, which is not known"),
+        ("power8le", "odd", "x", "built for power8le, this host is odd, which is not known"),
+        ("x86_64_v2", "own", "avx2", "built for x86_64_v2: needs mmx, sse, cx16, "),
+        ("a64fx", "neoverse_v1", "", "built for a64fx and the length of its vectors, this host"),
     ],
 )
 def test_why(target: str, host: str, flags: str, why: str) -> None:
     assert match_cpu(target, host, frozenset(flags.split())).why.startswith(why)
+
+
+def test_flags_tell_of_a_host_with_a_name_of_its_own() -> None:
+    flags = offers("haswell")
+    distances = [match_cpu(target, "own", flags).distance for target in ("v3", "haswell", "v2")]
+    assert None not in distances
+    assert distances == sorted(distances, key=lambda distance: distance or ())
+
+
+def test_what_compilers_emit_on_their_own_is_needed() -> None:
+    flags = offers("sapphirerapids")
+    assert match_cpu("sapphirerapids", "sapphirerapids", flags).holds
+    for flag in ("avx_vnni", "avx512_fp16"):
+        assert not match_cpu("emeraldrapids", "sapphirerapids", flags - {flag}).holds
 
 
 def test_masked_flags_count_more_than_the_name() -> None:

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,19 @@ def test_an_empty_host_is_a_machine_type_too() -> None:
         "/proc/sys/kernel/osrelease does not exist",
     )
     assert detect_platform(FakeHost(machine="aarch64")) == Platform("linux", "arm64")
+
+
+@pytest.mark.parametrize(
+    ("flags", "platform"),
+    [
+        ("fp asimd", "linux/arm64"),
+        ("fp asimd atomics asimdrdm crc32 dcpop", "linux/arm64/v8.2"),
+        ("", "linux/arm64"),
+    ],
+)
+def test_an_arm_host_says_its_level(flags: str, platform: str) -> None:
+    files = {"/proc/cpuinfo": f"Features: {flags}\nCPU implementer: 0x41"}
+    assert str(detect(FakeHost(machine="aarch64", files=files)).machine.platform) == platform
 
 
 def test_another_c_library_or_kernel_is_no_fact() -> None:

@@ -39,6 +39,10 @@ def completed(*wanted: Wanted, **stated: object) -> tuple[MachineType, tuple[str
             ["mpi:4.1.4"],
         ),
         (Wanted(key="mpi", command=("mpirun", "--version"), pattern="Open"), ["mpi:Open"]),
+        (
+            Wanted(key="mpi", command=("mpirun", "--version"), pattern="MPI. ([0-9.]+)|mpirun"),
+            ["mpi:4.1.4"],
+        ),
         (Wanted(key="cpu"), ["cpu:x86_64"]),
         (Wanted(key="*"), ["cpu:x86_64", "kernel:6.1.0"]),
     ],

@@ -1,4 +1,6 @@
+import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -81,3 +83,16 @@ def test_reading_alone_runs_nothing(path: Path, tmp_path: Path) -> None:
     path.write_text(f"name: own\ndetect:\n  mpi: {{command: touch {mark}}}\n")
     assert read_profile(path, ThisHost()).wanted[0].key == "mpi"
     assert not mark.exists()
+
+
+def test_the_newest_profile_wins_however_long_an_older_one_takes(path: Path) -> None:
+    profile = ProfileFile(path)
+    path.write_text("name: older\ndetect: {a: {command: sleep 1}}\n")
+    slow = Thread(target=profile.current)
+    slow.start()
+    while profile.is_stale():
+        time.sleep(0.01)
+    path.write_text("name: newest\n")
+    assert profile.current().name == "newest"
+    slow.join()
+    assert profile.machine.name == "newest"

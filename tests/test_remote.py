@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,25 @@ async def test_ask_below_the_repository(registry: EmbeddedRegistry) -> None:
         pytest.raises(FetchError, match="ConnectError"),
     ):
         await nobody.ask(nobody.repository, "blobs/none", "*/*", {})
+
+
+async def test_ask_follows_redirects_without_the_credentials(registry: EmbeddedRegistry) -> None:
+    other = EmbeddedRegistry(blobs={"sha256:1": b"text"})
+    with serving(other), RemoteRegistry(parse_reference(f"127.0.0.1:{registry.port}/a")) as remote:
+        targets = {
+            "/blobs/sha256:1": f"http://127.0.0.1:{other.port}/v2/a/blobs/sha256:1",
+            "/blobs/here": "/v2/a/manifests/t",
+            "/blobs/tls": "https://127.0.0.1:1/",
+            "/blobs/loop": "/v2/a/blobs/loop",
+        }
+        for path, target in targets.items():
+            registry.faults[path] = partial(Handler.reply, status=307, headers={"Location": target})
+        remote._headers["Authorization"] = "Bearer secret"
+        assert (await remote.ask(remote.repository, "blobs/sha256:1", "*/*", {}))[1] == b"text"
+        assert other.seen[-1].authorization == ""
+        await remote.ask(remote.repository, "blobs/here", "*/*", {})
+        assert registry.seen[-1].authorization == "Bearer secret"
+        with pytest.raises(FetchError, match="redirected from http to https"):
+            await remote.ask(remote.repository, "blobs/tls", "*/*", {})
+        with pytest.raises(FetchError, match="answered 307"):
+            await remote.ask(remote.repository, "blobs/loop", "*/*", {})

@@ -44,6 +44,7 @@ def why(requires: str, *has: str, **more: object) -> str:
         ("cpuflag:avx2", ["cpu:zen2"], True),
         ("cpuflag:avx512f", ["cpu:zen2"], False),
         ("cpuflag:own", ["cpuflag:own"], True),
+        ("cpuflag:avx2", ["cpuflag:own", "cpu:zen2"], True),
     ],
 )
 def test_hold(requires: str, has: list[str], expected: bool) -> None:
@@ -75,6 +76,8 @@ def test_several_gpus_rank_by_the_one_that_fits_worst_or_best() -> None:
 def test_the_host_may_name_what_its_driver_compiles() -> None:
     assert not holds("nvptx:8.0", "nvcap:9.0", "nvptx:7.0")
     assert holds("nvptx:8.0", "nvcap:9.0", "nvcap:8.0", "nvptx:8.0")
+    # of several each GPU has its own, in whatever order they are written
+    assert not holds("nvptx:9.0", "nvcap:9.0", "nvcap:8.0", "nvptx:8.0", "nvptx:9.0")
 
 
 def test_a_strict_comparison_of_cuda_leaves_ptx_alone() -> None:

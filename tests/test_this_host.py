@@ -63,6 +63,17 @@ def test_a_command_that_takes_too_long_ends_with_all_that_it_started(tmp_path: P
     assert not _runs(child)
 
 
+def test_a_command_that_ends_takes_along_what_it_has_started(tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    text = HOST.run(["sh", "-c", f"sleep 60 >/dev/null 2>&1 & echo $! > {mark}; echo ok"], 5)
+    assert text == "ok\n"
+    child = int(mark.read_text())
+    deadline = time.monotonic() + 10
+    while _runs(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(child)
+
+
 def _runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
@@ -97,10 +108,12 @@ def test_services(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert HOST.fetch("GET", f"{service}/kind", {"Asked": "yes"}, 5) == "c5.large"
     with pytest.raises(ProbeError, match=r"^answered 404$"):
         HOST.fetch("GET", f"{service}/kind", {}, 5)
-    with pytest.raises(ProbeError, match=r"^answered 200$"):
+    with pytest.raises(ProbeError, match=r"^answered too much or too slowly$"):
         HOST.fetch("GET", f"{service}/long", {"Asked": "yes"}, 5)
     with pytest.raises(ProbeError, match=r"^no answer \(ConnectError\)$"):
         HOST.fetch("GET", "http://127.0.0.1:1/", {}, 5)
+    with pytest.raises(ProbeError, match=r"^no answer \(UnicodeEncodeError\)$"):
+        HOST.fetch("GET", service, {"Token": "t\u00f6k"}, 5)
 
 
 def test_nvml(monkeypatch: pytest.MonkeyPatch) -> None:

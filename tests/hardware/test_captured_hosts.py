@@ -82,6 +82,19 @@ def test_it_reads_back_as_a_profile(capture: dict[str, Any]) -> None:
     assert parse_profile(text, "p", lambda: found.machine.platform).machine == found.machine
 
 
+def test_the_level_of_an_arm_host_is_in_its_platform() -> None:
+    levels = {}
+    for name in ("graviton1", "graviton2", "graviton3", "graviton4"):
+        path = next(path for path in HOSTS if path.stem == name)
+        levels[name] = str(detect(host_of(yaml.safe_load(path.read_text()))).machine.platform)
+    assert levels == {
+        "graviton1": "linux/arm64",
+        "graviton2": "linux/arm64/v8.2",
+        "graviton3": "linux/arm64/v8.4",
+        "graviton4": "linux/arm64/v9",
+    }
+
+
 def test_nothing_that_the_host_lacks_is_taken_to_run(capture: dict[str, Any]) -> None:
     machine = detect(host_of(capture)).machine
     cpu = machine.values("cpu")[0]
