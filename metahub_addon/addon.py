@@ -55,7 +55,7 @@ class Metahub:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._machine: MachineType | None = None
+        self._detected: MachineType | None = None
         self._profile: ProfileFile | None = None
         self._reloads: set[asyncio.Task[MachineType]] = set()
         self._untouched: Sequence[str] = UNTOUCHED_CLIENTS
@@ -119,27 +119,28 @@ class Metahub:
             except InvalidProfile as error:
                 # mitmproxy prints the cause with its traceback, the operator needs the message.
                 raise exceptions.OptionsError(f"metahub_profile: {error}") from None
-            self._profile, self._machine = profile, profile.machine
+            self._profile = profile
             return
         found = detect(ThisHost(), metadata)
         for warning in found.warnings:
             logger.warning("detection: %s", warning)
         features = ", ".join(map(str, found.machine.features))
         logger.info("no metahub_profile: detected %s [%s]", found.machine.platform, features)
-        self._profile, self._machine = None, found.machine
+        self._profile, self._detected = None, found.machine
 
     async def _current_machine(self) -> MachineType:
         """The machine type now. A changed profile may run commands: not on the event loop."""
-        if self._profile is not None:
-            if self._profile.is_stale():
-                work = asyncio.create_task(asyncio.to_thread(self._profile.current))
-                self._reloads.add(work)
-                work.add_done_callback(self._reloads.discard)
-                # A profile's commands may take long: then this pull has the last good one.
-                await asyncio.wait({work}, timeout=_RELOAD_SECONDS)
-            self._machine = self._profile.machine
-        assert self._machine
-        return self._machine
+        profile = self._profile
+        if profile is None:
+            assert self._detected
+            return self._detected
+        if profile.is_stale():
+            work = asyncio.create_task(asyncio.to_thread(profile.current))
+            self._reloads.add(work)
+            work.add_done_callback(self._reloads.discard)
+            # A profile's commands may take long: then this pull has the last good one.
+            await asyncio.wait({work}, timeout=_RELOAD_SECONDS)
+        return profile.machine
 
     def _configure_upstream(self) -> None:
         options = ctx.options

@@ -19,6 +19,7 @@ from metahub_addon.machine import MachineType
 from metahub_addon.media_types import INDEXES, OCI_INDEX
 from metahub_addon.nesting import open_nested
 from metahub_addon.node_features import find_node_features
+from metahub_addon.printable import printable
 from metahub_addon.profile_file import load_profile, read_profile
 from metahub_addon.profile_parser import InvalidProfile
 from metahub_addon.profile_writer import profile_text, write_whole
@@ -44,8 +45,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead
 
 def _fail(message: str) -> None:
     # What a registry said may be quoted: let nothing in it steer the terminal.
-    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in message)
-    click.echo(f"metahub: {shown}", err=True)
+    click.echo(f"metahub: {printable(message)}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -38,14 +38,16 @@ def match_cpu(target: str, host: str, flags: frozenset[str] = frozenset()) -> Ma
     wanted, has = normalise(target), normalise(host)
     if not is_known(wanted):
         if wanted == has:
-            return Match(f"built for this host's {has}", (0,))
+            return _match_own(wanted, has)
         return Match(f"{wanted} is not a known microarchitecture and this host is {has}")
     if not is_known(has) and flags and executes(family(wanted), wanted):
         has = generic_level(family(wanted), flags)  # a name of the operator's own: flags tell
     if not is_known(has):
         return Match(f"built for {wanted}, this host is {has}, which is not known")
     if not executes(has, wanted):
-        return _match_graph(wanted, has)
+        if wanted in lineage(has):
+            return _match_own(wanted, has)
+        return Match(f"built for {wanted}, this host is {has}")
     own = completed(flags) if flags else offers(has)
     lacking = needs(wanted) - own
     if lacking:
@@ -53,10 +55,8 @@ def match_cpu(target: str, host: str, flags: frozenset[str] = frozenset()) -> Ma
     if wanted in FIXED_VECTORS and wanted not in lineage(has):
         return Match(f"built for {wanted} and the length of its vectors, this host is {has}")
     unused = max(0, level(has) - level(wanted))
-    if wanted == has:
-        return Match(f"built for this host's {has}", (0,))
     if wanted in lineage(has):
-        return Match(_runs(wanted, has), (unused, 0, _depth(wanted, has)))
+        return _match_own(wanted, has, unused)
     surplus = len((own & flags_of(family(has))) - needs(wanted))
     return Match(f"this host ({has}) has every flag that {wanted} needs", (unused, 1, surplus))
 
@@ -76,20 +76,12 @@ def host_flags(hosts: tuple[str, ...], flags: frozenset[str]) -> frozenset[str]:
     return frozenset[str]().union(*(offers(name) for name in names if is_known(name)))
 
 
-def _match_graph(wanted: str, has: str) -> Match:
+def _match_own(wanted: str, has: str, unused: int = 0) -> Match:
+    """The host itself, or what it descends from, by depth."""
     if wanted == has:
         return Match(f"built for this host's {has}", (0,))
-    if wanted in lineage(has):
-        return Match(_runs(wanted, has), (0, 0, _depth(wanted, has)))
-    return Match(f"built for {wanted}, this host is {has}")
-
-
-def _runs(wanted: str, has: str) -> str:
-    return f"{has} runs what was built for {wanted}"
-
-
-def _depth(wanted: str, has: str) -> int:
-    return len(lineage(has)) - len(lineage(wanted))
+    depth = len(lineage(has)) - len(lineage(wanted))
+    return Match(f"{has} runs what was built for {wanted}", (unused, 0, depth))
 
 
 def _lack(lacking: frozenset[str], wanted: str, has: str) -> str:

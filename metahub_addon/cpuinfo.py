@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from archspec.cpu import TARGETS, Microarchitecture
 from archspec.cpu.schema import TARGETS_JSON
 
-from metahub_addon.microarchitectures import completed, lineage, needs, normalise
+from metahub_addon.microarchitectures import completed, level, lineage, needs, normalise
 
 _ROOTS = {"i386": "x86", "i486": "x86", "i586": "x86", "armv8l": "aarch64"}
 _POWER = re.compile(r"POWER([0-9]{1,3})")
@@ -29,24 +29,24 @@ class Cpu:
 def parse_cpuinfo(text: str, machine: str) -> Cpu:
     """Read /proc/cpuinfo of a host whose kernel calls its architecture `machine`."""
     root = normalise(_ROOTS.get(machine, machine))
-    processors = list(_processors(text))
+    blocks = list(processors(text))
     if root in ("ppc64", "ppc64le"):
         return Cpu(_power(root, text))
     if root == "riscv64":
-        return Cpu(_riscv(processors))
+        return Cpu(_riscv(blocks))
     key = {"x86_64": "flags", "x86": "flags", "aarch64": "Features"}.get(root, "")
-    listed = [frozenset(one[key].split()) for one in processors if key in one]
+    listed = [frozenset(one[key].split()) for one in blocks if key in one]
     if not listed:
         return Cpu(root)
     # A program may be moved to any core: what one of them lacks, the host lacks.
     flags = completed(listed[0].intersection(*listed))
-    kinds = dict.fromkeys(_kind(one) for one in processors if key in one)
+    kinds = dict.fromkeys(_kind(one) for one in blocks if key in one)
     names = [_name(root, vendor, part, flags) for vendor, part in kinds]
     common = frozenset(lineage(names[0])).intersection(*map(lineage, names))
-    return Cpu(max(common, key=_depth), flags)
+    return Cpu(max(common, key=lambda name: len(lineage(name))), flags)
 
 
-def _processors(text: str) -> Iterator[Mapping[str, str]]:
+def processors(text: str) -> Iterator[Mapping[str, str]]:
     """One mapping for each processor; they are apart by empty lines."""
     for block in re.split(r"\n[ \t]*\n", text):
         pairs = (line.partition(":") for line in block.splitlines())
@@ -78,7 +78,9 @@ def _name(root: str, vendor: str, part: str, flags: frozenset[str]) -> str:
         # A part that archspec does not know may be more or less than its siblings: then the
         # generic level counts where it says more.
         sibling = _deepest(exact or own or [generic])
-        return str((sibling if exact or _level(sibling) >= _level(generic) else generic).name)
+        return str(
+            (sibling if exact or level(sibling.name) >= level(generic.name) else generic).name
+        )
     # Only what includes the best generic level (as archspec does): one niche flag that a
     # hypervisor hides must not turn an AVX-512 host into one without.
     return str(_deepest([t for t in fitting if t == generic or generic in t.ancestors]).name)
@@ -86,14 +88,6 @@ def _name(root: str, vendor: str, part: str, flags: frozenset[str]) -> str:
 
 def _deepest(targets: list[Microarchitecture]) -> Microarchitecture:
     return max(targets, key=lambda target: (len(target.ancestors), len(target.features)))
-
-
-def _level(target: Microarchitecture) -> int:
-    return len(target.generic.ancestors)
-
-
-def _depth(name: str) -> int:
-    return len(lineage(name))
 
 
 def _power(root: str, text: str) -> str:
@@ -107,9 +101,9 @@ def _power(root: str, text: str) -> str:
     return str(_deepest(fitting).name)
 
 
-def _riscv(processors: list[Mapping[str, str]]) -> str:
+def _riscv(blocks: list[Mapping[str, str]]) -> str:
     """The core by its uarch (`sifive,u74-mc`) or model name, as far as it is known."""
-    for processor in processors:
+    for processor in blocks:
         told = f"{processor.get('uarch', '')} {processor.get('model name', '')}".lower()
         for word in re.split(r"[\s,]+", told):
             name = word.replace("-", "")

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from metahub_addon.match import Match
-from metahub_addon.versions import match_version
+from metahub_addon.versions import match_version, version
 
 # Integrated (Tegra) GPUs: the guide excludes them from binary compatibility, both
 # among themselves and with the discrete GPUs of the same major.
@@ -27,8 +27,6 @@ _FAMILIES = {
 
 _DOTTED = re.compile(r"(?P<major>[0-9]{1,3})\.(?P<minor>[0-9])(?P<suffix>[af]?)")
 _JOINED = re.compile(r"(?:sm|compute)_(?P<major>[0-9]{1,3})(?P<minor>[0-9])(?P<suffix>[af]?)")
-
-_CUDA = re.compile(r"(?P<major>[0-9]{1,4})(?:\.(?P<minor>[0-9]{1,4}))?(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +103,10 @@ def compiles(required: str, has: str) -> bool:
     return wanted is not None and own is not None and wanted <= own
 
 
-def _cuda_version(text: str) -> tuple[int, int] | None:
-    found = _CUDA.match(text)
-    return (int(found["major"]), int(found["minor"] or 0)) if found else None
+def _cuda_version(text: str) -> tuple[int, ...] | None:
+    """Major and minor: patch releases of CUDA do not count."""
+    found = version(text)
+    return found[:2] if found else None
 
 
 def _runs_natively(wanted: Capability, has: Capability) -> bool:

@@ -54,7 +54,7 @@ def detect(probe: Probe, metadata: bool = True) -> Detection:
     features: dict[Feature, None] = {}
     for fact in (fact for one in findings for fact in one.facts):
         try:
-            features[Feature.parse(f"{fact.key}:{fact.value}")] = None
+            features[Feature.parse(str(fact))] = None
         except InvalidFeature as error:
             warnings.append(f"{fact.source}: {error}")
         else:

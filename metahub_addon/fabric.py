@@ -3,6 +3,8 @@
 Source: Linux, Documentation/ABI/stable/sysfs-class-infiniband; the cxi driver's class.
 """
 
+from collections.abc import Sequence
+
 from metahub_addon.probe import Fact, Found, Probe, names_or_none, read_or_empty
 
 _DEVICES = "/sys/class/infiniband"
@@ -16,10 +18,9 @@ def find_fabric(probe: Probe) -> Found:
     warnings: list[str] = []
     for device in names_or_none(probe, _DEVICES):
         path = f"{_DEVICES}/{device}"
-        kind = _kind(probe, device, path)
-        ports = names_or_none(probe, f"{path}/ports")
-        states = [read_or_empty(probe, f"{path}/ports/{port}/state") for port in ports]
-        if any("ACTIVE" in state for state in states):
+        ports = [f"{path}/ports/{port}" for port in names_or_none(probe, f"{path}/ports")]
+        kind = _kind(probe, device, path, ports)
+        if any("ACTIVE" in read_or_empty(probe, f"{port}/state") for port in ports):
             found.setdefault(kind, Fact("fabric", kind, path))
         else:
             warnings.append(f"{path}: no port of this {kind} device is active")
@@ -29,13 +30,10 @@ def find_fabric(probe: Probe) -> Found:
     return Found(tuple(found.values()), tuple(warnings))
 
 
-def _kind(probe: Probe, device: str, path: str) -> str:
+def _kind(probe: Probe, device: str, path: str, ports: Sequence[str]) -> str:
     if read_or_empty(probe, f"{path}/device/vendor") == _AMAZON or device.startswith("efa"):
         return "efa"
     if device.startswith("hfi1"):
         return "omnipath"
-    layers = [
-        read_or_empty(probe, f"{path}/ports/{port}/link_layer")
-        for port in names_or_none(probe, f"{path}/ports")
-    ]
-    return "roce" if layers and set(layers) == {"Ethernet"} else "infiniband"
+    layers = {read_or_empty(probe, f"{port}/link_layer") for port in ports}
+    return "roce" if layers == {"Ethernet"} else "infiniband"

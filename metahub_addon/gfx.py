@@ -29,18 +29,17 @@ def match_gfx(target: str, host: str) -> Match:
     """
     wanted, has = _TARGET.fullmatch(target.strip().lower()), _TARGET.fullmatch(host.strip().lower())
     if wanted is None or has is None:
-        same = target == host
-        return Match(
-            f"equal to this host's {host}" if same else _not(target, host), (0,) if same else None
-        )
+        if target == host:
+            return Match(f"equal to this host's {host}", (0,))
+        return Match(_not(target, host))
     processor, own = wanted["processor"], has["processor"]
     if own != processor and own not in _GENERIC.get(processor, ()):
         return Match(_not(target, own))
     modes, own_modes = _modes(wanted["modes"]), _modes(has["modes"])
-    for mode in sorted(modes - own_modes):
-        return Match(
-            f"needs {mode}, this GPU's mode is {', '.join(sorted(own_modes)) or 'unknown'}"
-        )
+    other = sorted(modes - own_modes)
+    if other:
+        mode = ", ".join(sorted(own_modes)) or "unknown"
+        return Match(f"needs {other[0]}, this GPU's mode is {mode}")
     why = f"this GPU ({own}) runs {target}"
     return Match(why, (0 if own == processor else 1, len(own_modes - modes)))
 

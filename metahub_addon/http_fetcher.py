@@ -11,8 +11,8 @@ import httpx
 from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.upstream import FetchError, Registry, Repository
 
-_MAX_REDIRECTS = 3
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MAX_REDIRECTS = 3
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _VERSIONS = {
     "TLS1": ssl.TLSVersion.TLSv1,
     "TLS1_1": ssl.TLSVersion.TLSv1_1,
@@ -63,6 +63,24 @@ class TlsSettings:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def redirected(url: httpx.URL, location: str) -> httpx.URL:
+    """Where an answer's Location leads; raises FetchError if that is to another scheme."""
+    target = url.join(location)
+    if target.scheme != url.scheme:
+        raise FetchError(f"redirected from {url.scheme} to {target.scheme or 'nowhere'}")
+    return target
+
+
+def same_server(url: httpx.URL, other: httpx.URL) -> bool:
+    """True if both name one host and port: only there may credentials go on."""
+    return (url.host, url.port) == (other.host, other.port)
+
+
+def anonymous(headers: httpx.Headers) -> httpx.Headers:
+    """The headers that any server may see."""
+    return httpx.Headers({name: headers[name] for name in ("Accept", "Accept-Encoding")})
 
 
 class HttpFetcher:
@@ -130,20 +148,16 @@ class HttpFetcher:
         headers: httpx.Headers,
         extensions: dict[str, str],
     ) -> tuple[str, bytes]:
-        origin = url
-        for _ in range(_MAX_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             async with client.stream("GET", url, headers=headers, extensions=extensions) as answer:
-                if answer.status_code not in _REDIRECTS:
+                if answer.status_code not in REDIRECTS:
                     return await _read(answer)
-                url = url.join(answer.headers.get("Location", ""))
-            if url.scheme != origin.scheme:
-                raise FetchError(f"redirected from {origin.scheme} to {url.scheme or 'nowhere'}")
-            if (url.host, url.port) != (origin.host, origin.port):
-                # Another server: it gets no credentials, and answers for its own name.
-                kept = ("Accept", "Accept-Encoding")
-                headers = httpx.Headers({name: headers[name] for name in kept})
-                extensions = {}
-        raise FetchError(f"redirected more than {_MAX_REDIRECTS} times")
+                target = redirected(url, answer.headers.get("Location", ""))
+            if not same_server(url, target):
+                # It gets no credentials, and answers for its own name.
+                headers, extensions = anonymous(headers), {}
+            url = target
+        raise FetchError(f"redirected more than {MAX_REDIRECTS} times")
 
     def _client(self, registry: Registry) -> httpx.AsyncClient:
         cert = self._tls.client_cert(registry.sni or registry.host)

@@ -5,7 +5,7 @@ matchAny, matchExpressions, matchName and their operators).
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import yaml
@@ -148,16 +148,17 @@ def _in_regexp(value: str, wanted: tuple[str, ...]) -> bool:
     return any(re.search(pattern, value) for pattern in wanted)
 
 
-def _numbers(value: str, wanted: tuple[str, ...]) -> Iterator[int]:
+def _numbers(value: str, wanted: tuple[str, ...]) -> tuple[int, ...]:
+    """All as numbers; none if one of them is not."""
     try:
-        yield from (int(text) for text in (value, *wanted))
+        return tuple(int(text) for text in (value, *wanted))
     except ValueError:
-        return
+        return ()
 
 
 def _compare(of: Callable[[int, int], bool]) -> Callable[[str, tuple[str, ...]], bool]:
     def compare(value: str, wanted: tuple[str, ...]) -> bool:
-        numbers = tuple(_numbers(value, wanted))
+        numbers = _numbers(value, wanted)
         return len(numbers) == 2 and of(*numbers)
 
     return compare
@@ -165,7 +166,7 @@ def _compare(of: Callable[[int, int], bool]) -> Callable[[str, tuple[str, ...]],
 
 def _between(of: Callable[[int, int, int], bool]) -> Callable[[str, tuple[str, ...]], bool]:
     def between(value: str, wanted: tuple[str, ...]) -> bool:
-        numbers = tuple(_numbers(value, wanted))
+        numbers = _numbers(value, wanted)
         return len(numbers) == 3 and of(numbers[1], numbers[0], numbers[2])
 
     return between

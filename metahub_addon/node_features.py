@@ -8,6 +8,7 @@ features'.
 import re
 from collections.abc import Iterable, Mapping
 
+from metahub_addon.cpuinfo import processors
 from metahub_addon.nfd import NodeFeatures
 from metahub_addon.probe import Probe, names_or_none, read_or_empty
 
@@ -29,12 +30,7 @@ _CPUID = {
 
 def find_node_features(probe: Probe) -> NodeFeatures:
     """Look at a host: CPU, kernel, modules, PCI devices and the distribution."""
-    first = read_or_empty(probe, "/proc/cpuinfo").partition("\n\n")[0]
-    cpu = {
-        key.strip(): value.strip()
-        for key, colon, value in (line.partition(":") for line in first.splitlines())
-        if colon
-    }
+    cpu = next(processors(read_or_empty(probe, "/proc/cpuinfo")), {})
     features = {
         "cpu.cpuid": [_flags(_cpuid(cpu.get("flags", cpu.get("Features", "")).split()))],
         "cpu.model": [_cpu_model(cpu)],

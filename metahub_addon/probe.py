@@ -21,6 +21,9 @@ class Fact:
     value: str
     source: str
 
+    def __str__(self) -> str:
+        return f"{self.key}:{self.value}"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

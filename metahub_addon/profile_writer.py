@@ -7,6 +7,7 @@ from pathlib import Path
 
 from metahub_addon.detect import Detection
 from metahub_addon.features import Feature
+from metahub_addon.printable import printable
 
 _WIDTH = 96
 
@@ -14,11 +15,11 @@ _WIDTH = 96
 def profile_text(detection: Detection) -> str:
     """The profile that `metahub check` accepts and that reads back as the machine type."""
     machine = detection.machine
-    sources = {Feature.parse(f"{fact.key}:{fact.value}"): fact.source for fact in detection.facts}
+    sources = {Feature.parse(str(fact)): fact.source for fact in detection.facts}
     lines = [f"machine_type: {machine.name}", f"platform: {machine.platform}"]
     lines.append("features:" if machine.features else "features: []")
     lines += [
-        f"  - {_quoted(str(feature))}  # {_printable(sources[feature])}"
+        f"  - {_quoted(str(feature))}  # {printable(sources[feature])}"
         for feature in machine.features
     ]
     if machine.cpu_flags:
@@ -26,7 +27,7 @@ def profile_text(detection: Detection) -> str:
         lines.append("# What the kernel shows; a flag that is missing here is one that is lacking.")
         lines.append("cpu_flags: >-")
         lines += textwrap.wrap(flags, _WIDTH, initial_indent="  ", subsequent_indent="  ")
-    lines += [f"# not detected: {_printable(warning)}" for warning in detection.warnings]
+    lines += [f"# not detected: {printable(warning)}" for warning in detection.warnings]
     return "\n".join(lines) + "\n"
 
 
@@ -39,10 +40,6 @@ def _quoted(text: str) -> str:
 def _single(text: str) -> str:
     doubled = text.replace("'", "''")
     return f"'{doubled}'"
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -11,6 +11,13 @@ from typing import Self
 import httpx
 
 from metahub_addon.digest import digest_of, is_digest
+from metahub_addon.http_fetcher import (
+    MAX_REDIRECTS,
+    REDIRECTS,
+    anonymous,
+    redirected,
+    same_server,
+)
 from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.media_types import INDEXES, MANIFESTS, essence
 from metahub_addon.upstream import Document, FetchError, Registry, Repository
@@ -28,8 +35,6 @@ _CHALLENGE = re.compile(r'([a-zA-Z]+)="([^"]*)"')
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _ACCEPT = ", ".join(sorted(INDEXES | MANIFESTS))
 _SECONDS = 15.0
-_MAX_REDIRECTS = 3
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class InvalidReference(ValueError):
@@ -132,19 +137,17 @@ class RemoteRegistry:
     ) -> tuple[str, bytes]:
         """The Content-Type and body of a path below the repository; raises FetchError."""
         image = self._image
-        url = f"{self._scheme}://{image.registry}/v2/{repository.name}/{path}"
-        headers = {**self._headers, "Accept": accept}
+        url = httpx.URL(f"{self._scheme}://{image.registry}/v2/{repository.name}/{path}")
+        headers = httpx.Headers({**self._headers, "Accept": accept})
         try:
             status, answered, body = self._request(url, headers, dict(params))
-            for _ in range(_MAX_REDIRECTS):
-                if status not in _REDIRECTS:
+            for _ in range(MAX_REDIRECTS):
+                if status not in REDIRECTS:
                     break
-                target = httpx.URL(url).join(answered.get("Location", ""))
-                if target.scheme != self._scheme:
-                    raise FetchError(f"redirected from {self._scheme} to {target.scheme}")
-                if (target.host, target.port) != (httpx.URL(url).host, httpx.URL(url).port):
-                    headers.pop("Authorization", None)
-                url = str(target)
+                target = redirected(url, answered.get("Location", ""))
+                if not same_server(url, target):
+                    headers = anonymous(headers)
+                url = target
                 status, answered, body = self._request(url, headers)
         except (httpx.HTTPError, httpx.InvalidURL, RemoteError) as error:
             raise FetchError(f"{type(error).__name__}: {error}") from error
@@ -164,7 +167,10 @@ class RemoteRegistry:
         return Repository(registry=registry, name=image.repository)
 
     def _request(
-        self, url: str, headers: dict[str, str], params: dict[str, str] | None = None
+        self,
+        url: str | httpx.URL,
+        headers: Mapping[str, str],
+        params: dict[str, str] | None = None,
     ) -> tuple[int, httpx.Headers, bytes]:
         body = bytearray()
         with self._client.stream("GET", url, headers=headers, params=params) as answer:

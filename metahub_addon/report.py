@@ -26,10 +26,7 @@ def detection_json(detection: Detection) -> dict[str, Any]:
     return {
         **machine_json(detection.machine),
         "cpu_flags": sorted(detection.machine.cpu_flags),
-        "facts": [
-            {"feature": f"{fact.key}:{fact.value}", "source": fact.source}
-            for fact in detection.facts
-        ],
+        "facts": [{"feature": str(fact), "source": fact.source} for fact in detection.facts],
         "warnings": list(detection.warnings),
     }
 

@@ -10,7 +10,7 @@ _PARTS = 6
 
 def match_version(required: str, has: str) -> Match:
     """Judge an image that needs at least version `required` on a host that has `has`."""
-    minimum, own = _version(required), _version(has)
+    minimum, own = version(required), version(has)
     if minimum is None or own is None:
         return match_exact(required, has)
     if minimum <= own:
@@ -26,7 +26,7 @@ def match_exact(required: str, has: str) -> Match:
     return Match(f"needs {required or 'the flag'}, this host has {has or 'the flag alone'}")
 
 
-def _version(text: str) -> tuple[int, ...] | None:
+def version(text: str) -> tuple[int, ...] | None:
     """The dotted numbers that a version starts with (`5.15.0-91-generic`: 5.15.0)."""
     found = _VERSION.match(text)
     if found is None:

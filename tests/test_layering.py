@@ -12,16 +12,16 @@ MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__in
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
     {"match", "digest", "media_types", "oci_platform", "clients", "strict_yaml", "probe"}
-    | {"microarchitectures", "nfd"},
-    {"cpu", "cpuinfo", "versions", "gfx", "registry", "this_host", "amdgpu", "fabric", "cloud"}
-    | {"node_features"},
-    {"cuda"},
+    | {"microarchitectures", "nfd", "printable"},
+    {"cpu", "cpuinfo", "versions", "gfx", "registry", "this_host", "amdgpu", "fabric", "cloud"},
+    {"cuda", "node_features"},
     {"features", "nvidia"},
     {"index", "machine"},
     {"requirements", "profile_parser", "nesting", "answer", "upstream", "detect"},
     {"selection", "own_detection", "profile_writer"},
     {"compatibility"},
-    {"rewrite", "profile_file", "http_fetcher", "remote", "report"},
+    {"rewrite", "profile_file", "http_fetcher", "report"},
+    {"remote"},
     {"addon", "cli"},
 )
 # What only the outermost modules may touch.

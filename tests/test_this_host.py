@@ -56,22 +56,21 @@ def test_a_command_that_takes_too_long_ends_with_all_that_it_started(tmp_path: P
     mark = tmp_path / "pid"
     with pytest.raises(ProbeError, match=r"^sh took longer than 0.5 s$"):
         HOST.run(["sh", "-c", f"sleep 60 & echo $! > {mark}; wait"], 0.5)
-    child = int(mark.read_text())
-    deadline = time.monotonic() + 10
-    while _runs(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _runs(child)
+    assert _ends(int(mark.read_text()))
 
 
 def test_a_command_that_ends_takes_along_what_it_has_started(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     text = HOST.run(["sh", "-c", f"sleep 60 >/dev/null 2>&1 & echo $! > {mark}; echo ok"], 5)
     assert text == "ok\n"
-    child = int(mark.read_text())
+    assert _ends(int(mark.read_text()))
+
+
+def _ends(pid: int) -> bool:
     deadline = time.monotonic() + 10
-    while _runs(child) and time.monotonic() < deadline:
+    while _runs(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not _runs(child)
+    return not _runs(pid)
 
 
 def _runs(pid: int) -> bool:
