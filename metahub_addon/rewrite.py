@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from metahub_addon.answer import Answer, child_answer, error_answer
 from metahub_addon.compatibility import Compatibility
+from metahub_addon.decisions import Decisions, Question
 from metahub_addon.digest import digest_of, is_digest
 from metahub_addon.index import Child, Index, InvalidIndex, parse_index
 from metahub_addon.machine import MachineType, Otherwise
@@ -49,25 +50,25 @@ async def rewrite(
     upstream: Upstream,
     absent: frozenset[str] = frozenset(),
     compatibility: Compatibility | None = None,
+    decisions: Decisions | None = None,
 ) -> Outcome:
     """Choose the child that fits a machine type and build the whole answer.
 
     `absent` holds digests that the registry is known not to have; `compatibility`, if the
-    operator wants it, what images say of themselves in artifacts. Raises FetchError and
-    InvalidIndex, where upstream's answer must stand.
+    operator wants it, what images say of themselves in artifacts; `decisions` those that
+    were made before. Raises FetchError and InvalidIndex, where upstream's answer must stand.
     """
     document = await _index_document(shown, upstream)
-    index = parse_index(document.body, document.media_type)
-
-    async def open_child(child: Child) -> Index:
-        inner = await _fetch(shown, upstream, child)
-        return parse_index(inner.body, inner.media_type)
-
-    index = await open_nested(index, machine.platform, open_child)
-    if compatibility is None:
-        decision = choose(index, machine, absent)
-    else:
+    if compatibility is not None:
+        index = await _index(shown, machine, upstream, document)
         decision = await compatibility.choose(index, machine, shown.repository, absent)
+    else:
+        identity = shown.repository.identity
+        question = Question(identity, document.digest, document.media_type, absent)
+        made = decisions.get(question, machine) if decisions else None
+        decision = made or choose(await _index(shown, machine, upstream, document), machine, absent)
+        if decisions and not made:
+            decisions.put(question, machine, decision)
     child = decision.chosen
     if not decision.has_platforms:
         return Outcome(decision, None)
@@ -79,6 +80,19 @@ async def rewrite(
     body = b"" if shown.head else (await _fetch(shown, upstream, child)).body
     answer = child_answer(child, machine, document.digest, body, shown.if_none_match)
     return Outcome(decision, answer)
+
+
+async def _index(
+    shown: Shown, machine: MachineType, upstream: Upstream, document: Document
+) -> Index:
+    """The parsed index, the nested ones in it opened."""
+
+    async def open_child(child: Child) -> Index:
+        inner = await _fetch(shown, upstream, child)
+        return parse_index(inner.body, inner.media_type)
+
+    index = parse_index(document.body, document.media_type)
+    return await open_nested(index, machine.platform, open_child)
 
 
 async def _fetch(shown: Shown, upstream: Upstream, child: Child) -> Document:

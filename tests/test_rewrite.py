@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from metahub_addon.compatibility import Compatibility
+from metahub_addon.decisions import Decisions
 from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
 from metahub_addon.index import InvalidIndex
 from metahub_addon.machine import Otherwise
@@ -61,6 +62,25 @@ async def test_what_the_registry_lacks_is_left_out() -> None:
     outcome = await run(HEAD, absent=frozenset({ZEN3}))
     assert outcome.decision.chosen
     assert outcome.decision.chosen.digest == GENERIC
+
+
+async def test_a_decision_is_made_once() -> None:
+    decisions, upstream = Decisions(), source()[1]
+    first = await rewrite(HEAD, HOST, upstream, decisions=decisions)
+    again = await rewrite(GET, HOST, upstream, decisions=decisions)
+    assert again.decision is first.decision
+    assert again.answer
+    assert again.answer.body == CONTENT.manifests[("a/b", ZEN3)][1]
+    for shown, host, absent, chosen in (
+        (HEAD, HOST, frozenset({ZEN3}), GENERIC),
+        (replace(HEAD, digest=NESTED["digest"], media_type=OCI_INDEX), HOST, frozenset(), ZEN3),
+        (HEAD, machine(), frozenset(), GENERIC),
+        (HEAD, HOST, frozenset(), ZEN3),
+    ):
+        found = await rewrite(shown, host, upstream, absent, decisions=decisions)
+        assert found.decision is not first.decision
+        assert found.decision.chosen
+        assert found.decision.chosen.digest == chosen
 
 
 @pytest.mark.parametrize("head", [True, False])
