@@ -68,5 +68,20 @@ def error_answer(machine: MachineType, index_digest: str, reason: str, head: boo
     return Answer(status=404, headers=headers, body=b"" if head else body)
 
 
+def layer_at(location: str, digest: str) -> Answer:
+    """307: the layer is at another port of the same host (RFC 9110, 15.4.8)."""
+    headers = {"Location": location, "Docker-Content-Digest": digest, "Content-Length": "0"}
+    return Answer(status=307, headers=headers, body=b"")
+
+
+def layer_not_here(digest: str) -> Answer:
+    """404, whereupon a mirror's client asks the registry itself."""
+    message = "layers come from the registry, not from this mirror"
+    error = {"code": "BLOB_UNKNOWN", "message": message, "detail": {"digest": digest}}
+    body = json.dumps({"errors": [error]}).encode()
+    headers = {"Content-Type": _JSON, "Content-Length": str(len(body))}
+    return Answer(status=404, headers=headers, body=body)
+
+
 def _header(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode()[:_MAX_HEADER]

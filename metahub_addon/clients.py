@@ -29,11 +29,22 @@ UNTOUCHED_CLIENTS: tuple[str, ...] = (
     "grype/",
 )
 
+# Measured: these follow a redirect from TLS to plain HTTP on loopback (all are Go programs).
+RELAYED_CLIENTS: tuple[str, ...] = (
+    "docker/",
+    "Docker-Client/",
+    "containerd/",
+    "containers/",
+    "cri-o/",
+    "skopeo/",
+    "Buildah/",
+)
+
 _QUOTED = re.compile(r"\\.")
 _COMMENT = re.compile(r"\([^()]*\)")
 
 
-def is_untouched(user_agent: str, patterns: Sequence[str]) -> bool:
+def is_named(user_agent: str, patterns: Sequence[str]) -> bool:
     """True if a product of the User-Agent (RFC 9110, 10.1.5) starts with a pattern.
 
     Comments do not count: dockerd names the CLI that asked it, `Docker-Client/…`, in

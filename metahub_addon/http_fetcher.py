@@ -1,7 +1,8 @@
-"""GET a manifest over HTTP: keep-alive, bounded, with mitmproxy's idea of TLS."""
+"""GET a manifest, or ask for a blob, over HTTP: keep-alive, with mitmproxy's idea of TLS."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +95,17 @@ class HttpFetcher:
         self._timeout = httpx.Timeout(seconds)
         self._proxy_auth = proxy_auth
         self._clients: dict[tuple[str, str | None], httpx.AsyncClient] = {}
+        self._contexts: dict[str | None, ssl.SSLContext] = {}
+
+    def context_for(self, host: str) -> ssl.SSLContext:
+        """The TLS context for a registry's name; raises OSError."""
+        return self._context(self._tls.client_cert(host))
+
+    def _context(self, cert: str | None) -> ssl.SSLContext:
+        context = self._contexts.get(cert)
+        if context is None:
+            context = self._contexts[cert] = self._tls.context(cert)
+        return context
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -111,35 +123,28 @@ class HttpFetcher:
         """The Content-Type and body of a path below a repository; raises FetchError."""
         registry = repository.registry
         what = path.rpartition("/")[2]
-        path = f"/v2/{repository.name}/{path}"
-        url = httpx.URL(scheme=registry.scheme, host=registry.host, port=registry.port, path=path)
+        url = _url(repository, path)
         for name, value in params.items():
             url = url.copy_set_param(name, value)
-        if repository.namespace:
-            url = url.copy_set_param("ns", repository.namespace)
-        given = {
-            "Accept": accept,
-            "Accept-Encoding": "identity",
-            "Host": registry.authority,
-            "User-Agent": repository.user_agent,
-            "Authorization": repository.authorization,
-        }
-        # mitmproxy decodes a client's headers so: the same bytes go on.
-        headers = httpx.Headers(
-            [
-                (name.encode(), value.encode("utf-8", "surrogateescape"))
-                for name, value in given.items()
-                if value
-            ]
-        )
-        extensions = {"sni_hostname": registry.sni} if registry.sni else {}
-        try:
+        headers, extensions = _headers(repository, {"Accept": accept}), _extensions(registry)
+        with _told(what):
             return await self._follow(self._client(registry), url, headers, extensions)
-        except httpx.LocalProtocolError as error:
-            # Its text quotes the header that cannot be sent, and that may be a secret.
-            raise FetchError(f"{what}: {type(error).__name__}: a header can't be sent") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            raise FetchError(f"{what}: {type(error).__name__}: {error}"[:300]) from error
+
+    async def serves(self, repository: Repository, digest: str) -> bool | None:
+        """True if a registry serves a blob itself, False if it sends elsewhere for it.
+
+        None if it answers anything else. Asks for the first byte, reads none. Raises
+        FetchError.
+        """
+        registry = repository.registry
+        url = _url(repository, f"blobs/{digest}")
+        headers = _headers(repository, {"Accept": "*/*", "Range": "bytes=0-0"})
+        client, extensions = self._client(registry), _extensions(registry)
+        with _told(digest):
+            async with client.stream("GET", url, headers=headers, extensions=extensions) as answer:
+                if answer.status_code in REDIRECTS:
+                    return False
+                return True if answer.status_code in (200, 206) else None
 
     async def _follow(
         self,
@@ -163,7 +168,7 @@ class HttpFetcher:
         cert = self._tls.client_cert(registry.sni or registry.host)
         client = self._clients.get((registry.via, cert))
         if client is None:
-            context = self._tls.context(cert)
+            context = self._context(cert)
             client = httpx.AsyncClient(
                 verify=context,
                 timeout=self._timeout,
@@ -183,6 +188,51 @@ class HttpFetcher:
             auth=(user, password) if self._proxy_auth else None,
             ssl_context=context if via.startswith("https:") else None,
         )
+
+
+def _url(repository: Repository, path: str) -> httpx.URL:
+    registry = repository.registry
+    url = httpx.URL(
+        scheme=registry.scheme,
+        host=registry.host,
+        port=registry.port,
+        path=f"/v2/{repository.name}/{path}",
+    )
+    return url.copy_set_param("ns", repository.namespace) if repository.namespace else url
+
+
+def _headers(repository: Repository, given: Mapping[str, str]) -> httpx.Headers:
+    """The client's own headers and some of ours; mitmproxy decodes so: the same bytes go on."""
+    named = {
+        **given,
+        "Accept-Encoding": "identity",
+        "Host": repository.registry.authority,
+        "User-Agent": repository.user_agent,
+        "Authorization": repository.authorization,
+    }
+    return httpx.Headers(
+        [
+            (name.encode(), value.encode("utf-8", "surrogateescape"))
+            for name, value in named.items()
+            if value
+        ]
+    )
+
+
+def _extensions(registry: Registry) -> dict[str, str]:
+    return {"sni_hostname": registry.sni} if registry.sni else {}
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn what goes wrong on the way into FetchError."""
+    try:
+        yield
+    except httpx.LocalProtocolError as error:
+        # Its text quotes the header that cannot be sent, and that may be a secret.
+        raise FetchError(f"{what}: {type(error).__name__}: a header can't be sent") from None
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        raise FetchError(f"{what}: {type(error).__name__}: {error}"[:300]) from error
 
 
 async def _read(answer: httpx.Response) -> tuple[str, bytes]:

@@ -2,7 +2,13 @@ import json
 
 import pytest
 
-from metahub_addon.answer import child_answer, error_answer, outdated
+from metahub_addon.answer import (
+    child_answer,
+    error_answer,
+    layer_at,
+    layer_not_here,
+    outdated,
+)
 from support.descriptors import child, digest, machine
 
 
@@ -64,3 +70,22 @@ def test_an_error() -> None:
 )
 def test_outdated(header: str, gone: bool) -> None:
     assert outdated(header) is gone
+
+
+def test_a_layer_elsewhere() -> None:
+    answer = layer_at("https://reg.test:17443/x", digest(1))
+    assert (answer.status, answer.body) == (307, b"")
+    assert answer.headers == {
+        "Location": "https://reg.test:17443/x",
+        "Docker-Content-Digest": digest(1),
+        "Content-Length": "0",
+    }
+
+
+def test_a_layer_that_the_registry_has() -> None:
+    answer = layer_not_here(digest(1))
+    (error,) = json.loads(answer.body)["errors"]
+    assert answer.status == 404
+    assert (error["code"], error["detail"]) == ("BLOB_UNKNOWN", {"digest": digest(1)})
+    assert answer.headers["Content-Length"] == str(len(answer.body))
+    assert answer.headers["Content-Type"].startswith("application/json")

@@ -1,6 +1,6 @@
 import pytest
 
-from metahub_addon.clients import UNTOUCHED_CLIENTS, is_untouched
+from metahub_addon.clients import UNTOUCHED_CLIENTS, is_named
 
 
 @pytest.mark.parametrize(
@@ -19,11 +19,11 @@ from metahub_addon.clients import UNTOUCHED_CLIENTS, is_untouched
         ("", False),
     ],
 )
-def test_is_untouched(agent: str, untouched: bool) -> None:
-    assert is_untouched(agent, UNTOUCHED_CLIENTS) is untouched
+def test_is_named(agent: str, untouched: bool) -> None:
+    assert is_named(agent, UNTOUCHED_CLIENTS) is untouched
 
 
 def test_patterns_are_the_users() -> None:
-    assert is_untouched("mine/1", ["mine/"])
-    assert not is_untouched("skopeo/1", ["mine/"])
-    assert not is_untouched("anything", [""])
+    assert is_named("mine/1", ["mine/"])
+    assert not is_named("skopeo/1", ["mine/"])
+    assert not is_named("anything", [""])

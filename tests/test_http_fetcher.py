@@ -1,3 +1,5 @@
+import ssl
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,7 +7,9 @@ import pytest
 
 from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
 from metahub_addon.upstream import FetchError, Registry, Repository, Upstream
-from support.embedded_registry import DOCKER_MANIFEST, EmbeddedRegistry, serving
+from support.certificates import make_authority
+from support.embedded_registry import DOCKER_MANIFEST, EmbeddedRegistry, Handler, serving
+from support.mitmdump import free_port
 
 
 async def fetch(authorization: str) -> tuple[str, bytes, str]:
@@ -49,3 +53,75 @@ def test_client_certificates(tmp_path: Path) -> None:
     folder = TlsSettings(client_certs=str(tmp_path))
     assert folder.client_cert("r.test") == str(own)
     assert folder.client_cert("other.test") is None
+
+
+def moved(handler: Handler) -> None:
+    handler.reply(307, headers={"Location": "https://layers.test/x"})
+
+
+def partial(handler: Handler) -> None:
+    assert handler.headers["Range"] == "bytes=0-0"
+    handler.reply(206, b"x", {"Content-Range": "bytes 0-0/9"})
+
+
+def failing(handler: Handler) -> None:
+    handler.reply(500)
+
+
+@pytest.mark.parametrize(
+    ("fault", "token", "serves"),
+    [
+        (None, "Bearer x", True),
+        (partial, "Bearer x", True),
+        (moved, "Bearer x", False),
+        (failing, "Bearer x", None),
+        (None, "Bearer wrong", None),
+    ],
+)
+async def test_who_serves_a_blob_itself(
+    fault: Callable[[Handler], None] | None, token: str, serves: bool | None
+) -> None:
+    registry = EmbeddedRegistry(tokens={"a/b": "Bearer x"}, huge_blob=1024**3)
+    if fault:
+        registry.faults["/blobs/"] = fault
+    fetcher = HttpFetcher(TlsSettings(), 5)
+    with serving(registry):
+        place = Registry(scheme="http", host="127.0.0.1", port=registry.port, authority="r.test:1")
+        repository = Repository(
+            registry=place, name="a/b", namespace="reg.test", authorization=token
+        )
+        try:
+            assert await fetcher.serves(repository, f"sha256:{'0' * 64}") is serves
+        finally:
+            await fetcher.aclose()
+    (seen,) = registry.seen
+    assert (seen.method, seen.authorization) == ("GET", token)
+    assert seen.path == f"/v2/a/b/blobs/sha256:{'0' * 64}?ns=reg.test"
+
+
+async def test_a_registry_that_is_gone_serves_nothing() -> None:
+    fetcher = HttpFetcher(TlsSettings(), 5)
+    place = Registry(scheme="http", host="127.0.0.1", port=free_port(), authority="r.test:1")
+    try:
+        with pytest.raises(FetchError, match="ConnectError"):
+            await fetcher.serves(Repository(registry=place, name="a"), f"sha256:{'0' * 64}")
+    finally:
+        await fetcher.aclose()
+
+
+def test_registries_share_a_context_unless_they_want_a_certificate(tmp_path: Path) -> None:
+    make_authority(tmp_path, "127.0.0.1", "r.test")
+    own = (tmp_path / "cert.pem").read_text() + (tmp_path / "key.pem").read_text()
+    (tmp_path / "r.test.pem").write_text(own)
+    fetcher = HttpFetcher(TlsSettings(client_certs=str(tmp_path)), 5)
+    shared = fetcher.context_for("a.test")
+    assert fetcher.context_for("b.test") is shared
+    assert fetcher.context_for("r.test") is not shared
+    assert shared.verify_mode is ssl.CERT_REQUIRED
+    assert shared.check_hostname
+
+
+def test_a_context_without_its_certificates_is_an_error(tmp_path: Path) -> None:
+    fetcher = HttpFetcher(TlsSettings(trusted_ca=str(tmp_path / "gone.pem")), 5)
+    with pytest.raises(FileNotFoundError):
+        fetcher.context_for("r.test")
