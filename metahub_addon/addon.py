@@ -1,7 +1,7 @@
 """mitmproxy hooks: answer a request for an index with the child that fits this host.
 
-Run as `mitmdump -s metahub_addon/addon.py`. The only module that touches flows: a
-whole answer is built before a flow is changed, so a failure leaves what upstream said.
+Run as `mitmdump -s metahub_addon/addon.py`. A whole answer is built before a flow is
+changed, so a failure leaves what upstream said.
 """
 
 import asyncio
@@ -20,13 +20,18 @@ from mitmproxy import command, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 
 from metahub_addon.answer import Answer, outdated
-from metahub_addon.clients import UNTOUCHED_CLIENTS, is_untouched
+from metahub_addon.clients import UNTOUCHED_CLIENTS, is_named
 from metahub_addon.compatibility import Compatibility
+from metahub_addon.decisions import Decisions
 from metahub_addon.detect import detect
+from metahub_addon.flow_repository import NOT_OURS, repository_of
 from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
 from metahub_addon.index import MAX_MANIFEST_BYTES, InvalidIndex
+from metahub_addon.interception_addon import Interceptor
+from metahub_addon.layers_addon import Layers
 from metahub_addon.machine import MachineType
 from metahub_addon.media_types import INDEXES, essence
+from metahub_addon.node_addon import Node
 from metahub_addon.node_features import find_node_features
 from metahub_addon.profile_file import ProfileFile
 from metahub_addon.profile_parser import InvalidProfile
@@ -34,7 +39,7 @@ from metahub_addon.registry import ManifestRequest, recognise
 from metahub_addon.rewrite import Shown, rewrite
 from metahub_addon.selection import Decision
 from metahub_addon.this_host import ThisHost
-from metahub_addon.upstream import FetchError, Registry, Repository, Upstream
+from metahub_addon.upstream import FetchError, Repository, Upstream
 
 logger = logging.getLogger("metahub")
 
@@ -59,9 +64,10 @@ class Metahub:
         self._profile: ProfileFile | None = None
         self._reloads: set[asyncio.Task[MachineType]] = set()
         self._untouched: Sequence[str] = UNTOUCHED_CLIENTS
-        self._fetcher: HttpFetcher | None = None
+        self.fetcher: HttpFetcher | None = None
         self._upstream: Upstream | None = None
         self._compatibility: Compatibility | None = None
+        self._decisions = Decisions()
         self._seconds = 5.0
         self._named: LRUCache[tuple[str, ...], bool] = LRUCache(4096)
         # A child that a HEAD promised and the registry has not: left out of the choice
@@ -159,7 +165,7 @@ class Metahub:
         )
         seconds = float(options.metahub_timeout)
         fetcher = HttpFetcher(tls, seconds, options.upstream_auth or "")
-        self._fetcher, self._seconds = fetcher, seconds
+        self.fetcher, self._seconds = fetcher, seconds
         self._compatibility = None
         if options.metahub_nfd:
             self._compatibility = Compatibility(fetcher, find_node_features(ThisHost()))
@@ -172,8 +178,8 @@ class Metahub:
 
     async def done(self) -> None:
         """Close the connections and say what was done."""
-        if self._fetcher is not None:
-            await self._fetcher.aclose()
+        if self.fetcher is not None:
+            await self.fetcher.aclose()
         if self.counts:
             logger.info("metahub: %s", ", ".join(self.show_counts()))
 
@@ -181,7 +187,7 @@ class Metahub:
         """Recognise a request for a manifest; stream whatever a client sends."""
         flow.request.stream = True
         request = recognise(flow.request.method, flow.request.path)
-        if request is None:
+        if request is None or NOT_OURS in flow.metadata:
             return
         flow.metadata[_REQUEST] = request
         if request.by_digest:
@@ -195,7 +201,7 @@ class Metahub:
 
     def _wants_child(self, flow: http.HTTPFlow, request: ManifestRequest) -> bool:
         agent = flow.request.headers.get("User-Agent", "")
-        if request.attached or is_untouched(agent, self._untouched):
+        if request.attached or is_named(agent, self._untouched):
             self.counts["untouched"] += 1
             logger.debug("%s: untouched for %r", request, agent[:99])
             return False
@@ -236,7 +242,9 @@ class Metahub:
         try:
             async with asyncio.timeout(self._seconds):
                 machine = await self._current_machine()
-                outcome = await rewrite(shown, machine, self._upstream, absent, self._compatibility)
+                outcome = await rewrite(
+                    shown, machine, self._upstream, absent, self._compatibility, self._decisions
+                )
         except (FetchError, InvalidIndex) as error:
             self._left(name, str(error))
         except TimeoutError:
@@ -278,7 +286,7 @@ class Metahub:
         assert flow.response
         if flow.response.status_code != 404:
             return
-        key = (*_repository(flow, request).identity, request.reference)
+        key = (*repository_of(flow, request.name, request.namespace).identity, request.reference)
         if key in self._named:
             self._absent[key] = True
             self.counts["absent"] += 1
@@ -297,32 +305,11 @@ def _fits_in_memory(response: http.Response) -> bool:
     return plain and length.isdecimal() and int(length) <= MAX_MANIFEST_BYTES
 
 
-def _repository(flow: http.HTTPFlow, request: ManifestRequest) -> Repository:
-    server, via = flow.server_conn, flow.server_conn.via
-    address = f"[{via[1][0]}]" if via and ":" in via[1][0] else via[1][0] if via else ""
-    registry = Registry(
-        scheme=flow.request.scheme,
-        host=flow.request.host,
-        port=flow.request.port,
-        authority=flow.request.host_header or flow.request.host,
-        sni=server.sni or "",
-        verified=not ctx.options.ssl_insecure,
-        via=f"{via[0]}://{address}:{via[1][1]}" if via else "",
-    )
-    return Repository(
-        registry=registry,
-        name=request.name,
-        namespace=request.namespace,
-        authorization=flow.request.headers.get("Authorization", ""),
-        user_agent=flow.request.headers.get("User-Agent", ""),
-    )
-
-
 def _shown(flow: http.HTTPFlow, request: ManifestRequest, body: bytes | None) -> Shown:
     response = flow.response
     assert response
     return Shown(
-        repository=_repository(flow, request),
+        repository=repository_of(flow, request.name, request.namespace),
         head=request.method == "HEAD",
         media_type=essence(response.headers.get("Content-Type", "")),
         digest=response.headers.get("Docker-Content-Digest", ""),
@@ -354,4 +341,16 @@ def _instead(body: bytes) -> Callable[[bytes], bytes]:
     return lambda chunk: b"" if chunk else body
 
 
-addons = [Metahub()]
+def _addons() -> list[object]:
+    metahub, node = Metahub(), Node()
+
+    def fetcher() -> HttpFetcher:
+        assert metahub.fetcher
+        return metahub.fetcher
+
+    interceptor = Interceptor(metahub.counts, node.let_past)
+    layers = Layers(metahub.counts, interceptor, fetcher)
+    return [interceptor, metahub, layers, node]
+
+
+addons = _addons()

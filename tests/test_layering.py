@@ -12,29 +12,34 @@ MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__in
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
     {"match", "digest", "media_types", "oci_platform", "clients", "strict_yaml", "probe"}
-    | {"microarchitectures", "nfd", "printable"},
-    {"cpu", "cpuinfo", "versions", "gfx", "registry", "this_host", "amdgpu", "fabric", "cloud"},
-    {"cuda", "node_features"},
+    | {"microarchitectures", "nfd", "printable", "registries"}
+    | {"firewall", "service_manager", "own_addresses", "idle_addons", "self_check"},
+    {"cpu", "cpuinfo", "versions", "gfx", "registry", "this_host", "amdgpu", "fabric", "cloud"}
+    | {"interception", "manifest"},
+    {"cuda", "node_features", "bypass"},
     {"features", "nvidia"},
     {"index", "machine"},
     {"requirements", "profile_parser", "nesting", "answer", "upstream", "detect"},
-    {"selection", "own_detection", "profile_writer"},
-    {"compatibility"},
+    {"selection", "own_detection", "profile_writer", "flow_repository", "relay"},
+    {"compatibility", "decisions"},
     {"rewrite", "profile_file", "http_fetcher", "report"},
-    {"remote"},
+    {"remote", "interception_addon", "node_addon"},
+    {"layers_addon"},
     {"addon", "cli"},
 )
 # What only the outermost modules may touch.
 OUTER = {
-    "mitmproxy": {"addon"},
+    "mitmproxy": {"addon", "flow_repository", "interception_addon", "layers_addon", "node_addon"}
+    | {"idle_addons", "self_check"},
     "httpx": {"http_fetcher", "remote", "this_host"},
+    "http": {"relay"},
     "pynvml": {"this_host"},
     "certifi": {"http_fetcher"},
     "click": {"cli"},
     "rich": {"cli", "report"},
-    "os": {"profile_file", "profile_writer", "this_host"},
+    "os": {"node_addon", "profile_file", "profile_writer", "this_host"},
     "pathlib": {"addon", "cli", "http_fetcher", "profile_file", "profile_writer", "this_host"},
-    "socket": set(),
+    "socket": {"firewall", "own_addresses", "relay", "service_manager"},
     "subprocess": {"this_host"},
 }
 
