@@ -1,14 +1,14 @@
 """Play all scenarios once, in namespaces that end with everything that ran in them."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from support.missing import UNSHARE, missing_part
 
 NODE = Path(__file__).with_name("node.py")
 COMMANDS = (
@@ -28,27 +28,13 @@ PROBES = {
         " overlay -o lowerdir=/mnt/l,upperdir=/mnt/u,workdir=/mnt/w /mnt/m",
     ],
 }
-UNSHARE = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
 def missing() -> str:
     """What this machine lacks for real runtimes; empty if nothing."""
-    if os.geteuid() != 0:
-        return "root"
-    for command in COMMANDS:
-        if shutil.which(command) is None:
-            return f"the command {command}"
-    if not Path("/bin/busybox").exists():
-        return "/bin/busybox (busybox-static)"
     if " cgroup" not in Path("/proc/mounts").read_text():
         return "a cgroup mount"
-    for what, probe in PROBES.items():
-        done = subprocess.run(
-            [*UNSHARE, *probe], capture_output=True, text=True, timeout=30, check=False
-        )
-        if done.returncode:
-            return f"{what} ({done.stderr.strip()[:200]})"
-    return ""
+    return missing_part(COMMANDS, ["/bin/busybox"], PROBES)
 
 
 @pytest.fixture(scope="session")
