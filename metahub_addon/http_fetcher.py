@@ -13,6 +13,9 @@ from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.upstream import FetchError, Registry, Repository
 
 MAX_REDIRECTS = 3
+# The pool costs by its size, and each connection a handshake; so many carry more than
+# mitmproxy can ask for at once.
+_MAX_CONNECTIONS = 24
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _VERSIONS = {
     "TLS1": ssl.TLSVersion.TLSv1,
@@ -173,7 +176,7 @@ class HttpFetcher:
                 verify=context,
                 timeout=self._timeout,
                 trust_env=False,
-                limits=httpx.Limits(max_connections=100, keepalive_expiry=60),
+                limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=60),
                 proxy=self._proxy(registry.via, context),
             )
             self._clients[(registry.via, cert)] = client
