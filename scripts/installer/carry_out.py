@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from installer.journal import Entry, Journal, States
+from installer.entry import Entry, States
+from installer.journal import Journal
 from installer.layout import FIREWALL, SERVICE, UNITS
 from installer.problem import Problem
 from installer.states import remove
@@ -71,6 +72,11 @@ class Run:
         entry = known or Entry(item.key, item.kind, previous)
         entry = replace(entry, kind=item.kind, after=None, added=getattr(item, "added", ""))
         self.done.append(Done(entry, previous, known))
+        if known and item.kind == "trust":
+            # What others have put into the store since the last time is not ours to take away.
+            # The CA is out of it for a moment: as it was before, but for a run that was killed.
+            undo(journal, known)
+            entry = replace(entry, before=journal.back_up(item.touched))
         journal.put(entry)
         for path in item.touched or (item.key,):
             journal.make_folders(path)
@@ -97,9 +103,11 @@ class Run:
         try:
             node.must("systemctl", *filter(None, (step.verb, step.unit)))
             if step.unit == SERVICE:
-                # Up is not enough: one that ends at once is started again for ever.
+                # Up is not enough: one that ends at once is started again for ever. And whom
+                # one that stops has just sent past itself still needs its table.
                 time.sleep(SETTLE)
-                node.must("systemctl", "is-active", SERVICE)
+                if step.verb != "stop":
+                    node.must("systemctl", "is-active", SERVICE)
         except Problem as problem:
             if step.unit not in (SERVICE, FIREWALL):
                 raise
@@ -122,7 +130,7 @@ class Run:
         if is_first and ours:
             stop(journal)
         for done in reversed(self.done):
-            undo(journal, replace(done.entry, after=None), done.previous)
+            undo(journal, replace(done.entry, after=self._made(done)), done.previous)
             if done.known:
                 journal.put(done.known)
             else:
@@ -140,6 +148,13 @@ class Run:
             journal.node.run("systemctl", "restart", *sorted(ours))
         if not journal.entries:
             journal.remove()
+
+    def _made(self, done: Done) -> States | None:
+        """What this run has left in the store of trust, where others may be at work, too."""
+        entry = self.journal.get(done.entry.key)
+        if done.entry.kind != "trust" or entry is None or entry is done.known:
+            return None
+        return entry.after
 
 
 def stop(journal: Journal) -> None:

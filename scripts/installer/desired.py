@@ -57,7 +57,9 @@ def desire(wanted: Wanted, facts: Facts, docker_must_wait: bool = False) -> Desi
             f"{facts.others[0]}: pulls images, too, and would not trust the node's CA: "
             "take --mode mirror or proxy"
         )
-    registries = all_registries(wanted.registries, facts.found.registries)
+    found = facts.found
+    left = (*found.insecure, *found.personal)
+    registries = all_registries(wanted.registries, found.registries, left)
     waits = docker_must_wait and wanted.mode == "transparent" and "docker" in runtimes
     served = tuple(name for name in registries if not waits or _has_certs(name))
     hints = list(_notes(wanted, facts, runtimes, [r for r in registries if r not in served]))
@@ -96,6 +98,22 @@ def _notes(
                 f"{name} is used without verifying it: left alone "
                 f"(--registry {name}, if the node trusts its certificate)"
             )
+    for name in facts.found.personal:
+        if name not in wanted.registries:
+            yield (
+                f"{name} is shown a certificate of this node's, whose key the proxy has not: "
+                f"left alone (--registry {name}, if it does without)"
+            )
+    if facts.found.vouching:
+        yield (
+            "the proxy trusts the authorities in certs.d for every registry, not for their own "
+            f"alone: whoever has the keys of {', '.join(facts.found.vouching)}'s can answer for all"
+        )
+    if facts.rootless and wanted.mode == "transparent":
+        yield (
+            "users run docker or containerd of their own (rootlesskit), which trust the node's "
+            "CA only once they were restarted after this: `systemctl --user restart docker`"
+        )
     if facts.proxies and wanted.mode != "proxy":
         files = ", ".join(facts.proxies)
         yield f"{files}: sends pulls through a proxy, past metahub: they are not optimised"

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Iterable
 
+from installer.entry import Entry
 from installer.items import Item
-from installer.journal import Entry, Journal
+from installer.journal import Journal
 from installer.states import look
 from installer.steps import Change
 

@@ -56,6 +56,8 @@ class Facts:
     proxies: tuple[str, ...] = ()
     engine_environment: bool = False
     ipv6: bool = True
+    # A user's own runtimes, which nobody here can restart.
+    rootless: bool = False
     # Other daemons that pull by themselves.
     others: tuple[str, ...] = ()
     firewalls: tuple[str, ...] = ()

@@ -1,15 +1,15 @@
 """The registries that the node's own configuration names."""
 
 import contextlib
-import json
-import tomllib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Any
 
-from installer.layout import CONTAINERD_CERTS, CONTAINERS_CERTS, DOCKER_CERTS, DOCKER_CONFIG
+from installer.certs_d import Kind, find_folders
+from installer.documents import read_json, read_toml
+from installer.layout import DOCKER_CONFIG
 from installer.node import Node
 from installer.problem import Problem
 from installer.wanted import registry_name
@@ -23,13 +23,18 @@ class Found:
     """Registries in the order of their discovery, and those that had better be left alone.
 
     A registry that runtimes use without verifying it (`insecure`) has a certificate that
-    mitmproxy would refuse, or none: a pull through the proxy would fail.
+    mitmproxy would refuse, or none: a pull through the proxy would fail. So would one of a
+    registry for which the node has a certificate of its own to show (`personal`): the proxy
+    has not got its key.
     """
 
     registries: tuple[str, ...] = ()
     insecure: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
     # Podman's registries that have an entry of their own.
     configured: tuple[str, ...] = ()
+    # Those that have authorities of their own, which the proxy trusts for all.
+    vouching: tuple[str, ...] = ()
 
 
 def find_registries(node: Node, ours: Collection[str]) -> Found:
@@ -37,38 +42,20 @@ def find_registries(node: Node, ours: Collection[str]) -> Found:
 
     `ours` are the paths that an earlier installation made: they say nothing of the node.
     """
-    secure: list[str] = []
-    insecure: list[str] = []
+    folders = list(find_folders(node, ours))
+    hosts = [*((folder.host, folder.kind) for folder in folders), *_in_docker(node)]
     configured: list[str] = []
-    for host, is_insecure in (*_in_folders(node, ours), *_in_docker(node)):
-        (insecure if is_insecure else secure).append(host)
     for table in _tables(node, ours):
-        for host, is_insecure in _in_table(table):
-            (insecure if is_insecure else secure).append(host)
+        hosts += _in_table(table)
         configured += [str(entry.get("prefix") or entry.get("location")) for entry in _all(table)]
-    left = _names(insecure)
-    named = tuple(name for name in _names(secure) if name not in left)
-    return Found(named, left, tuple(dict.fromkeys(configured)))
-
-
-def read_toml(node: Node, path: PurePosixPath | str) -> dict[str, Any]:
-    """A TOML file of the node; empty if it is none, or not there."""
-    try:
-        return tomllib.loads(node.read(path))
-    except tomllib.TOMLDecodeError:
-        return {}
-
-
-def read_json(node: Node, path: PurePosixPath) -> dict[str, Any]:
-    """A JSON object of the node; empty if the file is not there. Raises Problem."""
-    text = node.read(path)
-    try:
-        document = json.loads(text or "{}")
-    except ValueError as error:
-        raise Problem(f"{path}: is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise Problem(f"{path}: is not a JSON object")
-    return document
+    personal, insecure, secure = (
+        _names([host for host, kind in hosts if kind == wanted])
+        for wanted in ("personal", "insecure", "secure")
+    )
+    insecure = tuple(name for name in insecure if name not in personal)
+    secure = tuple(name for name in secure if name not in (*personal, *insecure))
+    vouching = _names([folder.host for folder in folders if folder.vouches])
+    return Found(secure, insecure, personal, tuple(dict.fromkeys(configured)), vouching)
 
 
 def _names(hosts: list[str]) -> tuple[str, ...]:
@@ -90,38 +77,13 @@ def _is_loopback(name: str) -> bool:
         return host == "localhost"
 
 
-def _in_folders(node: Node, ours: Collection[str]) -> Iterator[tuple[str, bool]]:
-    for base in (DOCKER_CERTS, CONTAINERS_CERTS, CONTAINERD_CERTS):
-        folder = node.path(base)
-        if not folder.is_dir():
-            continue
-        for inner in sorted(folder.iterdir()):
-            files = list(inner.iterdir()) if inner.is_dir() else []
-            if any(f"{base}/{inner.name}/{file.name}" not in ours for file in files):
-                yield _from_folder(inner.name), _skips_verify(node, base / inner.name)
-
-
-def _from_folder(name: str) -> str:
-    """containerd writes host_port_ where a file system takes no colon."""
-    if name.endswith("_") and name.count("_") >= 2:
-        return ":".join(name[:-1].rsplit("_", 1))
-    return name
-
-
-def _skips_verify(node: Node, folder: PurePosixPath) -> bool:
-    document = read_toml(node, folder / "hosts.toml")
-    hosts = document.get("host")
-    tables = [document, *(hosts.values() if isinstance(hosts, dict) else ())]
-    return any(isinstance(table, dict) and table.get("skip_verify") is True for table in tables)
-
-
-def _in_docker(node: Node) -> Iterator[tuple[str, bool]]:
+def _in_docker(node: Node) -> Iterator[tuple[str, Kind]]:
     document = read_json(node, DOCKER_CONFIG)
     for host in _strings(document.get("insecure-registries")):
-        yield _host_of(host), True
+        yield _host_of(host), "insecure"
     for url in _strings(document.get("registry-mirrors")):
         if url.startswith("https://"):
-            yield _host_of(url), False
+            yield _host_of(url), "secure"
 
 
 def _host_of(url: str) -> str:
@@ -139,16 +101,16 @@ def _tables(node: Node, ours: Collection[str]) -> Iterator[dict[str, Any]]:
                 yield read_toml(node, folder / file.name)
 
 
-def _in_table(document: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+def _in_table(document: dict[str, Any]) -> Iterator[tuple[str, Kind]]:
     for host in _strings(document.get("unqualified-search-registries")):
-        yield host, False
+        yield host, "secure"
     for entry in _all(document):
         mirrors = entry.get("mirror")
         for place in (entry, *(mirrors if isinstance(mirrors, list) else ())):
             name = place.get("location") or place.get("prefix") if isinstance(place, dict) else ""
             host = str(name or "").partition("/")[0].removeprefix("*.")
             if host and place.get("blocked") is not True:
-                yield host, place.get("insecure") is True
+                yield host, "insecure" if place.get("insecure") is True else "secure"
 
 
 def _all(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -66,7 +66,13 @@ class Account:
 
 def named_in(database: str) -> bool:
     """True if a user or group of our name is in the text of a database."""
-    return any(line.startswith(f"{ACCOUNT}:") for line in database.splitlines())
+    return bool(entry_of(database))
+
+
+def entry_of(database: str) -> list[str]:
+    """The fields of our user or group in the text of a database; none if it is not there."""
+    lines = (line.split(":") for line in database.splitlines())
+    return next((fields for fields in lines if fields[0] == ACCOUNT), [])
 
 
 @dataclass(frozen=True, slots=True)

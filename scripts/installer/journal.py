@@ -7,37 +7,18 @@ is done it holds what they hold then, which tells later whether someone else cha
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from installer.entry import Entry, States, from_plain, to_plain
 from installer.layout import STATE
 from installer.node import Node
 from installer.problem import Problem
 from installer.states import ABSENT, SAVED, Backups, State, look, remove, walk, write_whole
 
 _VERSION = 1
-States = Mapping[str, State]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An item that is, or may be half, on the node."""
-
-    key: str
-    kind: str
-    before: States
-    # None: not known to be done.
-    after: States | None = None
-    # What the item put into a file of the user's, to take it out of there again.
-    added: str = ""
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """All paths that it has touched."""
-        return tuple(dict.fromkeys((*self.before, *(self.after or {}))))
 
 
 @dataclass
@@ -112,7 +93,7 @@ class Journal:
         self.folder.chmod(0o700)
         document = {
             "version": _VERSION,
-            "entries": [_plain(entry) for entry in self.entries],
+            "entries": [to_plain(entry) for entry in self.entries],
             "folders": self.folders,
             "notes": self.notes,
         }
@@ -198,29 +179,6 @@ def load_journal(node: Node) -> Journal:
         raise Problem(f"{file}: is damaged: {error}") from error
     if document.get("version") != _VERSION:
         raise Problem(f"{file}: is of another version of metahub, which must uninstall it first")
-    journal.entries = [_entry(item) for item in document["entries"]]
+    journal.entries = [from_plain(item) for item in document["entries"]]
     journal.folders, journal.notes = document["folders"], document["notes"]
     return journal
-
-
-def _plain(entry: Entry) -> dict[str, Any]:
-    after = None if entry.after is None else _lists(entry.after)
-    plain = {"key": entry.key, "kind": entry.kind, "added": entry.added}
-    return {**plain, "before": _lists(entry.before), "after": after}
-
-
-def _lists(states: States) -> dict[str, list[Any]]:
-    return {
-        path: [state.kind, state.mode, state.uid, state.gid, state.mtime_ns, state.content]
-        for path, state in states.items()
-    }
-
-
-def _entry(document: dict[str, Any]) -> Entry:
-    entry = Entry(**document)
-    after = None if entry.after is None else _states(document["after"])
-    return replace(entry, before=_states(document["before"]), after=after)
-
-
-def _states(document: dict[str, list[Any]]) -> dict[str, State]:
-    return {path: State(*values) for path, values in document.items()}

@@ -5,8 +5,9 @@ import tempfile
 
 from installer.desired import Desired
 from installer.facts import Facts
+from installer.items import entry_of
 from installer.journal import Journal
-from installer.layout import CONFIG, FIREWALL_PORT, PROGRAM, SERVICE
+from installer.layout import ACCOUNT, CONFIG, FIREWALL_PORT, PROGRAM, SERVICE
 from installer.node import Node
 from installer.problem import Problem
 from installer.texts import table_text
@@ -46,8 +47,18 @@ def _check_foreign(node: Node, facts: Facts, journal: Journal) -> None:
     for path in (PROGRAM, CONFIG):
         if node.path(path).exists():
             raise Problem(f"{path}: exists, and was not made by this: move it away first")
+    _check_account(node)
     if facts.table_loaded:
         raise Problem("nftables has a table `inet metahub` that was not made by this")
+
+
+def _check_account(node: Node) -> None:
+    """Whoever else has our user or group could send heartbeats, and would not be redirected."""
+    user, group = entry_of(node.read("/etc/passwd")), entry_of(node.read("/etc/group"))
+    if user and not user[-1].endswith(("/nologin", "/false")):
+        raise Problem(f"/etc/passwd: {ACCOUNT}: is a user that logs in, and was not made by this")
+    if group and group[-1] not in ("", ACCOUNT):
+        raise Problem(f"/etc/group: {ACCOUNT}: has members ({group[-1]}): not made by this")
 
 
 def _check_ports(facts: Facts, desired: Desired, journal: Journal) -> None:

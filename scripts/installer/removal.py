@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from installer.carry_out import Say, stop
-from installer.journal import Entry, Journal
+from installer.entry import Entry
+from installer.journal import Journal
 from installer.layout import FIREWALL, SERVICE
 from installer.runtimes import containers_held, find_daemon
 from installer.steps import AT_START, Undo, is_route

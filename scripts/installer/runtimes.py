@@ -1,5 +1,6 @@
 """How the container runtimes of a node are set up, and what a restart of one would end."""
 
+import contextlib
 import os
 import re
 import time
@@ -100,6 +101,15 @@ def has_engine_environment(node: Node) -> bool:
     files = [folder / "containers.conf", *files]
     texts = [node.read(file) for file in files if file != PODMAN_ENGINE]
     return any(re.search(r"^\s*env\s*=", text, re.MULTILINE) for text in texts)
+
+
+def has_rootless(node: Node) -> bool:
+    """True if a user runs a docker or containerd of his own."""
+    for file in node.path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may have ended
+            if file.read_bytes().strip() == b"rootlesskit":
+                return True
+    return False
 
 
 def is_active(node: Node, unit: str) -> bool:

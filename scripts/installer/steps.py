@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from installer.desired import Desired
+from installer.entry import Entry
 from installer.facts import Daemon, Facts
 from installer.items import Item
-from installer.journal import Entry
 from installer.layout import (
     CONFIG_FILE,
     CONTAINERD_CONFIG,
@@ -102,7 +102,7 @@ def plan(desired: Desired, facts: Facts, change: Change) -> tuple[Step, ...]:
     early = [*(item.key for item in change.puts), *(entry.key for entry in routes)]
     restarts = list(_restarts(desired, facts, change))
     steps: list[Step] = [Put(item, item.key in change.edited) for item in change.puts]
-    service = [*_firewall(desired, facts, change), *_service(facts, change)]
+    service = list(_service(desired, facts, change))
     # Runtimes must trust the CA before anything reaches the proxy, and must not be sent to
     # a proxy that does not listen yet.
     if desired.ways.mode == "proxy":
@@ -164,13 +164,21 @@ def _firewall(desired: Desired, facts: Facts, change: Change) -> Iterator[Step]:
         yield Control("reload", FIREWALL, "its table is loaded anew")
 
 
-def _service(facts: Facts, change: Change) -> Iterator[Step]:
+def _service(desired: Desired, facts: Facts, change: Change) -> Iterator[Step]:
+    firewall = list(_firewall(desired, facts, change))
     own = {str(CONFIG_FILE), str(CURRENT), "authority", str(UNITS / SERVICE)}
     own.add(str(UNITS / f"{SERVICE}.d" / "metahub.conf"))
+    is_up = SERVICE in facts.active
+    if is_up and firewall and {str(CONFIG_FILE), str(TABLE_FILE)} <= change.keys:
+        # The old proxy must not send anybody to layers ports that the new table has moved.
+        yield Control("stop", SERVICE, "connections are drained first")
+        yield from firewall
+        yield Control("start", SERVICE, "the proxy, with its new table")
+        return
+    yield from firewall
     if own & change.keys:
         # One that fails over and over is not active, and has to be stopped all the same.
-        is_up = SERVICE in facts.active
         why = "connections are drained first" if is_up else "the proxy"
         yield Control("restart", SERVICE, why)
-    elif SERVICE not in facts.active:
+    elif not is_up:
         yield Control("start", SERVICE, "the proxy")

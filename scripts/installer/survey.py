@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from installer.distro import find_distro
+from installer.documents import read_json
 from installer.edits import without
 from installer.facts import Facts, Source
-from installer.found import find_registries, read_json
+from installer.found import find_registries
 from installer.layout import CONTAINERD_CONFIG, DOCKER_CONFIG, FIREWALL, SERVICE, UNITS
 from installer.node import Node
 from installer.program import PROGRAMS
@@ -21,6 +22,7 @@ from installer.runtimes import (
     ends_with_containerd,
     find_daemon,
     has_engine_environment,
+    has_rootless,
     is_active,
     other_proxies,
     user_hosts,
@@ -79,6 +81,7 @@ def find_facts(node: Node, source: Source, ours: Mapping[str, str], due: dict[st
         hosts=user_hosts(node, ours),
         proxies=other_proxies(node, ours),
         engine_environment=has_engine_environment(node),
+        rootless=has_rootless(node),
         ipv6=" lo" in "".join(_lines_with(node.read("/proc/net/if_inet6"), f"{1:032x}")),
         others=tuple(unit for unit in _OTHERS if is_active(node, unit)),
         firewalls=tuple(u for u in ("nftables.service", "firewalld.service") if _has(node, u)),

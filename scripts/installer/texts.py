@@ -126,11 +126,11 @@ def table_text(ways: Ways, group: str = ACCOUNT) -> str:
     )
     if ways.mode == "proxy":
         return template("nftables/proxy.nft", LAYERS=layers, REPLIES=replies)
-    families = [("ipv4", "ip", 4), ("ipv6", "ip6", 6)][: 2 if ways.ipv6 else 1]
+    families = [("ipv4", "ip", "127.0.0.0/8", 4), ("ipv6", "ip6", "::1", 6)]
     redirects = "\n".join(
-        f"meta nfproto {family} tcp dport @alive {header} daddr != @direct{number} "
-        f"redirect to :{TRANSPARENT_PORT}"
-        for family, header, number in families
+        f"meta nfproto {family} tcp dport @alive {header} daddr != {loopback} "
+        f"{header} daddr != @direct{number} redirect to :{TRANSPARENT_PORT}"
+        for family, header, loopback, number in families[: 2 if ways.ipv6 else 1]
     )
     return template(
         "nftables/transparent.nft",

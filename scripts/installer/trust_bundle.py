@@ -9,6 +9,7 @@ import binascii
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -54,8 +55,25 @@ def bundle(texts: Iterable[str], own: str) -> str:
 def trusted(root: Path) -> Iterator[Path]:
     """The files whose certificates a node's runtimes trust."""
     yield from [root / store for store in STORES if (root / store).is_file()][:1]
-    for folder in FOLDERS:
-        yield from sorted((root / folder).glob("*/*.crt"))
+    for base in FOLDERS:
+        yield from sorted((root / base).glob("*/*.crt"))
+        for hosts in sorted((root / base).glob("*/hosts.toml")):
+            # containerd's may lie anywhere; relative ones beside it.
+            for name in authorities(hosts.read_text(errors="replace")):
+                yield root / name.lstrip("/") if name.startswith("/") else hosts.parent / name
+
+
+def authorities(hosts: str) -> list[str]:
+    """The files that a hosts.toml names as `ca`; none if it is damaged."""
+    try:
+        document = tomllib.loads(hosts)
+    except tomllib.TOMLDecodeError:
+        return []
+    inner = document.get("host")
+    tables = [document, *(inner.values() if isinstance(inner, dict) else ())]
+    values = [table.get("ca") for table in tables if isinstance(table, dict)]
+    names = [name for value in values for name in (value if isinstance(value, list) else [value])]
+    return [name for name in names if isinstance(name, str)]
 
 
 def build(root: Path) -> None:

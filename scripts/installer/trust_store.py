@@ -1,6 +1,7 @@
 """The node's own CA among those that the system trusts."""
 
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import ClassVar
@@ -43,24 +44,25 @@ class TrustStore:
 
     def apply(self, node: Node) -> None:
         """Put the anchor there and build the store; what was in it stays in it."""
-        before = dict.fromkeys(certificates(node.read(self.distro.bundle)))
+        kept = list(certificates(node.read(self.distro.bundle)))
         anchor = node.path(self.anchor)
         write_whole(anchor, node.path(CA_CERTIFICATE).read_bytes(), 0o644)
-        update(node, self.distro)
-        after = node.read(self.distro.bundle)
-        lost = [known for known in before if known not in set(certificates(after))]
-        if lost:
-            # Someone has put them into the bundle itself, of which the command knows nothing.
-            whole = after + "".join(map(pem, lost))
-            content = whole.encode("utf-8", "surrogateescape")
-            write_whole(node.path(self.distro.bundle), content, 0o644)
+        update(node, self.distro, kept)
 
     def __str__(self) -> str:
         command = " ".join(self.distro.update)
         return f"{self.anchor}: the node's own CA, for all programs ({command})"
 
 
-def update(node: Node, distro: Distro) -> None:
-    """Build the store of trusted certificates anew."""
+def update(node: Node, distro: Distro, kept: Iterable[bytes]) -> None:
+    """Build the store anew; of what was in its bundle, `kept` stays in it."""
     with tempfile.TemporaryDirectory(prefix="metahub-") as folder:
         node.must(*distro.update, TMPDIR=folder)
+    built = node.read(distro.bundle)
+    known = set(certificates(built))
+    lost = [certificate for certificate in dict.fromkeys(kept) if certificate not in known]
+    if lost:
+        # Someone has put them into the bundle itself, of which the command knows nothing.
+        whole = built + "".join(map(pem, lost))
+        content = whole.encode("utf-8", "surrogateescape")
+        write_whole(node.path(distro.bundle), content, 0o644)

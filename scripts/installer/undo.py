@@ -1,19 +1,17 @@
 """Bringing an item's paths back to what they were."""
 
 import time
-from pathlib import PurePosixPath
 
 from installer.difference import edited_paths
-from installer.distro import DISTROS
 from installer.edits import without, without_mirror
+from installer.entry import Entry, States
 from installer.items import named_in
-from installer.journal import Entry, Journal, States
+from installer.journal import Journal
 from installer.layout import ACCOUNT, DOCKER_CONFIG
 from installer.node import Node
 from installer.runtimes import find_daemon
 from installer.states import remove, write_whole
-from installer.trust_bundle import certificates
-from installer.trust_store import update
+from installer.trust_undo import undo_trust
 
 _TRIES, _PAUSE = 20, 0.1
 
@@ -31,7 +29,8 @@ def undo(journal: Journal, entry: Entry, target: States | None = None) -> list[s
         case "account":
             return _undo_account(journal, wanted)
         case "trust":
-            return _undo_trust(journal, entry, wanted)
+            undo_trust(journal, entry, wanted)
+            return []
         case _:
             return _undo_paths(journal, entry, wanted)
 
@@ -89,22 +88,3 @@ def _undo_account(journal: Journal, wanted: States) -> list[str]:
     if all(now[path].same_content(wanted[path]) for path in mains):
         journal.restore(wanted, {})
     return []
-
-
-def _undo_trust(journal: Journal, entry: Entry, wanted: States) -> list[str]:
-    """Put the store back as it was; if others have come to it since, only ours goes."""
-    anchor = entry.key.partition(":")[2]
-    distro = next(known for known in DISTROS if anchor.startswith(known.anchors))
-    own = set(certificates(journal.node.read(anchor)))
-    now = set(certificates(journal.node.read(distro.bundle)))
-    if now - own == set(certificates(journal.saved_text(wanted.get(distro.bundle)))) - own:
-        journal.restore(wanted, journal.look(_roots(wanted)))
-    else:
-        journal.restore({anchor: wanted[anchor]}, {})
-        update(journal.node, distro)
-    return []
-
-
-def _roots(states: States) -> tuple[str, ...]:
-    """The paths that all others lie below."""
-    return tuple(path for path in states if str(PurePosixPath(path).parent) not in states)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from installer.problem import Problem
-from metahub_addon.registries import InvalidRegistry, RegistryPattern
+from metahub_addon.registries import HTTPS_PORT, InvalidRegistry, RegistryPattern
 
 RUNTIMES = ("docker", "containerd", "podman")
 MODES = ("transparent", "proxy", "mirror")
@@ -65,9 +65,22 @@ def registry_name(text: str) -> str:
     return f"{shown}:{pattern.port}" if pattern.port else shown
 
 
-def all_registries(wanted: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
-    """What is intercepted: the well-known, the node's own and those asked for, each once."""
-    return tuple(dict.fromkeys((*WELL_KNOWN, *found, *wanted)))
+def all_registries(
+    wanted: Iterable[str], found: Iterable[str], left: Iterable[str]
+) -> tuple[str, ...]:
+    """What is intercepted: the well-known, the node's own and those asked for, each once.
+
+    `left` are those to leave alone, and whatever would take them in: an image that is not
+    optimised is better than none.
+    """
+    patterns = [RegistryPattern.parse(name) for name in left]
+    places = [(pattern.host, pattern.port or HTTPS_PORT) for pattern in patterns]
+    taken = [
+        name
+        for name in (*WELL_KNOWN, *found)
+        if not any(RegistryPattern.parse(name).matches(*place) for place in places)
+    ]
+    return tuple(dict.fromkeys((*taken, *wanted)))
 
 
 def is_concrete(registry: str) -> bool:

@@ -148,11 +148,34 @@ class FakeCommands:
         local = sorted(path for path in anchors.iterdir() if path.suffix in (".crt", ".pem"))
         name.with_suffix(".new").write_text(shipped + "".join(p.read_text() for p in local))
         name.with_suffix(".new").replace(name)
-        for link in name.parent.glob("*.link"):
-            link.unlink()
+        if self._link_local(name.parent, local):
+            self._rehash(name.parent)
+
+    def _link_local(self, folder: Path, local: Sequence[Path]) -> bool:
+        """Debian's script makes what is missing; what leads nowhere goes only when it does."""
+        is_new = False
         for path in local:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-            (name.parent / f"{digest}.link").symlink_to(path.name)
+            link = folder / f"{path.stem}.pem"
+            if not link.is_symlink():
+                link.symlink_to("/" + path.relative_to(self.root).as_posix())
+                is_new = True
+        return is_new
+
+    def _rehash(self, folder: Path) -> None:
+        """What leads nowhere goes; each certificate has a link, and those that have it keep it."""
+        bundle = self.root / LAYOUTS[self.distro][1]
+        links = set()
+        for path in sorted(folder.glob("*.pem")):
+            target = self.root / os.readlink(path).lstrip("/") if path.is_symlink() else path
+            if not target.exists():
+                path.unlink()
+            elif path != bundle and "BEGIN CERT" in target.read_text():
+                digest = hashlib.sha256(target.read_bytes()).hexdigest()[:8]
+                links.add(folder / f"{digest}.0")
+                if not os.path.lexists(folder / f"{digest}.0"):
+                    (folder / f"{digest}.0").symlink_to(path.name)
+        for link in set(folder.glob("*.0")) - links:
+            link.unlink()
 
     _update_ca_trust = _update_ca_certificates
 

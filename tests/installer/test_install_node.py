@@ -64,13 +64,24 @@ FILES = {
     "/etc/containerd/certs.d/_default/hosts.toml": "",
     "/etc/containerd/certs.d/c.test_5001_/hosts.toml": 'server = "https://c.test:5001"',
     "/etc/containerd/certs.d/skipped.test/hosts.toml": '[host."https://x"]\nskip_verify = true',
+    "/etc/containerd/certs.d/ca.test/hosts.toml": 'ca = ["/etc/own.pem"]',
+    "/etc/containerd/certs.d/metahub.test/hosts.toml": 'ca = "/etc/metahub/mitmproxy-ca-cert.pem"',
+    "/etc/docker/certs.d/shown.test:5000/client.cert": "",
+    "/etc/docker/certs.d/shown.test:5000/client.key": "",
+    "/etc/containers/certs.d/half.test/client.key": "",
+    "/etc/containerd/certs.d/pair.test/hosts.toml": """
+        server = "https://pair.test"
+        [host."https://pair.test"]
+        client = [["/etc/pair.pem", "/etc/pair.key"]]
+    """,
+    "/etc/containerd/certs.d/one.test/hosts.toml": 'client = "/etc/one.pem"',
     "/etc/docker/daemon.json": """{
         "insecure-registries": ["lab.test:5000", "10.0.0.0/8"],
         "registry-mirrors": ["https://mirror.test:6000/", "http://plain.test",
                              "https://127.0.0.1:20443"]
     }""",
     "/etc/containers/registries.conf": """
-        unqualified-search-registries = ["docker.io", "quay.io"]
+        unqualified-search-registries = ["docker.io", "quay.io", "shown.test:5000"]
         [[registry]]
         prefix = "d.test/team"
         location = "e.test/team"
@@ -94,11 +105,15 @@ def test_registries_of_the_node(node: FakeNode) -> None:
         "registry-1.docker.io",
         "b.test:5000",
         "c.test:5001",
+        "ca.test",
+        "metahub.test",
         "mirror.test:6000",
         "quay.io",
         "e.test",
     )
     assert found.insecure == ("skipped.test", "lab.test:5000", "f.test:7000")
+    assert found.personal == ("shown.test:5000", "half.test", "one.test", "pair.test")
+    assert found.vouching == ("a.test", "registry-1.docker.io", "b.test:5000", "ca.test")
     assert found.configured == ("d.test/team", "blocked.test")
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from installer.desired import Desired, desire
 from installer.distro import DEBIAN, RED_HAT, SUSE, Distro
+from installer.entry import Entry
 from installer.facts import Daemon, Facts, Source
 from installer.found import Found
 from installer.items import File, Item
-from installer.journal import Entry
 from installer.problem import Problem
 from installer.states import State
 from installer.steps import Change, Control, Hint, Put, Step, Undo, plan
@@ -130,6 +130,13 @@ def test_what_can_not_be(wanted: Wanted, changes: dict[str, Any], message: str) 
     ("wanted", "changes", "hint"),
     [
         (Wanted(), {"found": Found(insecure=("lab.test",))}, "lab.test is used without verifying"),
+        (
+            Wanted(),
+            {"found": Found(personal=("shown.test",))},
+            "shown.test is shown a certificate of this node's, whose key the proxy has not",
+        ),
+        (Wanted(), {"found": Found(vouching=("own.test",))}, "whoever has the keys of own.test's"),
+        (Wanted(), {"rootless": True}, "once they were restarted after this"),
         (Wanted(), {"proxies": ("/etc/x.conf",)}, "past metahub"),
         (Wanted(mode="proxy"), {}, "pulls fail while metahub.service is stopped"),
         (Wanted(mode="proxy"), {"engine_environment": True}, "sets env already"),
@@ -157,12 +164,24 @@ def test_files_of_users_are_left_where_they_rule() -> None:
     assert "/etc/containerd/config.toml" not in keys(mirror)
 
 
-def test_insecure_registries_can_be_asked_for() -> None:
-    here = facts(found=Found(insecure=("lab.test",)))
+@pytest.mark.parametrize("kind", ["insecure", "personal"])
+def test_registries_that_are_left_alone_can_be_asked_for(kind: str) -> None:
+    here = facts(found=replace(Found(), **{kind: ("lab.test",)}))
     assert '"lab.test"' not in text_of(desire(Wanted(), here), "/etc/metahub/config.yaml")
     asked = desire(Wanted(registries=("lab.test",)), here)
     assert '"lab.test"' in text_of(asked, "/etc/metahub/config.yaml")
     assert asked.hints == ()
+
+
+def test_no_pattern_takes_in_what_is_left_alone() -> None:
+    found = Found(("reg.test:5000",), ("quay.io",), ("own.azurecr.io", "reg.test"))
+    config = text_of(desire(Wanted(), facts(found=found)), CONFIG)
+    assert '"quay.io"' not in config
+    assert '"*.azurecr.io"' not in config
+    assert '"*.gcr.io"' in config
+    assert '"reg.test:5000"' in config
+    asked = desire(Wanted(registries=("*.azurecr.io",)), facts(found=found))
+    assert '"*.azurecr.io"' in text_of(asked, CONFIG)
 
 
 def test_a_docker_that_may_not_be_restarted_waits() -> None:
@@ -237,6 +256,20 @@ TRUST = f"trust:{ANCHORS['Debian']}"
             [f"put {UNIT}", "daemon-reload", "restart metahub.service"],
         ),
         ("transparent", [TABLE], [], {}, [f"put {TABLE}", "reload metahub-firewall.service"]),
+        # A port more may give others a new layers port: the old proxy knows it by the old one.
+        (
+            "transparent",
+            [CONFIG, TABLE],
+            [],
+            {},
+            [
+                f"put {CONFIG}",
+                f"put {TABLE}",
+                "stop metahub.service",
+                "reload metahub-firewall.service",
+                "start metahub.service",
+            ],
+        ),
         ("transparent", [], [], {"table_loaded": False}, ["reload metahub-firewall.service"]),
         (
             "transparent",
@@ -397,6 +430,14 @@ def test_without_ipv6() -> None:
     desired = desire(Wanted(), facts(ipv6=False))
     assert "::1" not in text_of(desired, CONFIG)
     assert "ip6 daddr !=" not in text_of(desired, TABLE)
+
+
+def test_what_listens_on_the_node_itself_is_not_redirected() -> None:
+    table = text_of(desire(Wanted(), facts()), TABLE)
+    redirects = [line for line in table.splitlines() if "redirect to" in line]
+    assert len(redirects) == 2
+    assert "ip daddr != 127.0.0.0/8 ip daddr != @direct4" in redirects[0]
+    assert "ip6 daddr != ::1 ip6 daddr != @direct6" in redirects[1]
 
 
 def test_mirrors_have_a_listener_each() -> None:

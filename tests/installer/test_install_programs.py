@@ -19,6 +19,7 @@ from installer.layout import (
 from installer.trust_bundle import OWN, TARGET, build, bundle, certificates, pem
 
 PUBLIC, PRIVATE, OTHER, OURS = (pem(name) for name in (b"public" * 20, b"private", b"o", b"us"))
+FOURTH = pem(b"a fourth")
 
 
 def test_certificates_read_back() -> None:
@@ -57,6 +58,31 @@ def test_the_bundle_of_a_node(tmp_path: Path, store: str) -> None:
     assert (tmp_path / TARGET).read_text() == PUBLIC + PRIVATE + OTHER
     assert (tmp_path / TARGET).stat().st_mode & 0o777 == 0o644
     assert [path.name for path in (tmp_path / TARGET).parent.iterdir()] == ["trust.pem"]
+
+
+HOSTS = """
+server = "https://reg.test"
+ca = "/etc/certs/server.pem"
+[host."https://mirror.test"]
+ca = ["beside.pem", "/etc/certs/mirror.pem", "/etc/certs/absent.pem", "/etc/certs"]
+[host."https://strange.test"]
+ca = 7
+"""
+
+
+def test_the_authorities_that_containerd_has_elsewhere(tmp_path: Path) -> None:
+    folder = "etc/containerd/certs.d"
+    write(tmp_path, trust_bundle.STORES[0], PUBLIC)
+    write(tmp_path, f"{folder}/reg.test/hosts.toml", HOSTS)
+    write(tmp_path, f"{folder}/reg.test/beside.pem", PRIVATE)
+    write(tmp_path, "etc/certs/server.pem", OTHER)
+    write(tmp_path, "etc/certs/mirror.pem", FOURTH)
+    write(tmp_path, f"{folder}/broken.test/hosts.toml", "= broken")
+    write(tmp_path, OWN, OURS)
+    write(tmp_path, f"{folder}/_default/hosts.toml", f'ca = "/{OWN}"')
+    (tmp_path / TARGET).parent.mkdir(parents=True)
+    build(tmp_path)
+    assert (tmp_path / TARGET).read_text() == PUBLIC + OTHER + PRIVATE + FOURTH
 
 
 def test_a_link_in_the_folder_of_the_proxy_leads_nowhere(tmp_path: Path) -> None:

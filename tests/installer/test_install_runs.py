@@ -162,6 +162,20 @@ def test_another_registry_replaces_the_first(node: FakeNode) -> None:
     assert "5000" not in node.read("/etc/metahub/firewall.nft")
 
 
+def test_a_stop_on_the_way_is_no_failure(node: FakeNode) -> None:
+    install(node, "--registry", "reg.test:5000")
+    node.commands.ran.clear()
+    install(node, "--registry", "reg.test:444")
+    verbs = ("stop", "start", "reload", "restart")
+    ran = [words[1:] for words in node.commands.ran if words[1] in verbs]
+    assert ran == [
+        ("stop", "metahub.service"),
+        ("reload", "metahub-firewall.service"),
+        ("start", "metahub.service"),
+    ]
+    assert "metahub.service" in node.commands.active
+
+
 def test_an_upgrade_switches_and_then_removes(node: FakeNode, checkout: Path) -> None:
     before = node.tree()
     install(node)
@@ -516,8 +530,8 @@ def test_users_that_were_added_meanwhile_stay(node: FakeNode) -> None:
 
 
 def test_an_account_of_that_name_is_used_and_stays(node: FakeNode) -> None:
-    for database in ("passwd", "group"):
-        node.commands._append(database, "metahub:x:7:7")
+    node.commands._append("passwd", "metahub:x:7:7::/nonexistent:/usr/sbin/nologin")
+    node.commands._append("group", "metahub:x:7:")
     before = node.tree()
     install(node)
     assert not node.commands.did("useradd")
@@ -581,6 +595,13 @@ def test_runtimes_that_do_not_run_are_not_started(node: FakeNode) -> None:
     for verb in ("start", "restart", "reload"):
         assert not node.commands.did("systemctl", verb, "docker.service")
         assert not node.commands.did("systemctl", verb, "containerd.service")
+
+
+def test_runtimes_of_users_are_named(full: FakeNode) -> None:
+    assert not any("rootlesskit" in line for line in install(full, "--dry-run"))
+    full.write("/proc/77/comm", "rootlesskit\n")
+    assert any("rootlesskit" in line for line in install(full))
+    assert not any("rootlesskit" in line for line in install(full, "--mode", "mirror"))
 
 
 @pytest.mark.parametrize("live_restore", [False, True])
@@ -728,6 +749,14 @@ def _foreign_folder(fake: FakeNode) -> None:
     fake.write("/opt/metahub/mine", "")
 
 
+def _foreign_user(fake: FakeNode) -> None:
+    fake.commands._append("passwd", "metahub:x:1001:1001::/home/metahub:/bin/bash")
+
+
+def _foreign_group(fake: FakeNode) -> None:
+    fake.commands._append("group", "metahub:x:7:alice,bob")
+
+
 def _foreign_table(fake: FakeNode) -> None:
     fake.commands.table = True
 
@@ -762,6 +791,8 @@ def _socket(protocol: str, port: int, state: str) -> Callable[[FakeNode], object
         (_without("dockerd", "containerd", "podman"), "nothing pulls images here"),
         (lambda fake: fake.commands.active.add("k3s.service"), "k3s.service: pulls images, too"),
         (_foreign_folder, "/opt/metahub: exists, and was not made by this"),
+        (_foreign_user, "/etc/passwd: metahub: is a user that logs in"),
+        (_foreign_group, "/etc/group: metahub: has members (alice,bob)"),
         (_foreign_table, "has a table `inet metahub`"),
         (_no_ensurepip, "can't make virtual environments (apt-get install python3-venv)"),
         (_bound_docker, "docker.service ends with it"),
