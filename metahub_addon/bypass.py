@@ -2,7 +2,7 @@
 
 A registry is asked once, by the very way that a client would go, before any client is
 sent there. A client that comes back for the same layer could not go that way: it gets
-the layer through the proxy, and its next ones by another way.
+the layer through the proxy, and after some returns its next ones by another way.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ _OPEN_SECONDS = 300.0
 # A client that could not take the redirect asks again at once or after its own pause
 # (dockerd: 5 to 20 s); one that pulls the same image anew does so later.
 _BACK_SECONDS = 60.0
-# From then on silence means that the client went the way: longer than dockerd's first pause.
-_PROOF_SECONDS = 10.0
-_PROVEN_SECONDS = 24 * 3600.0
+# So many layers have to come back before a client is sent there no more: one or two may be
+# those of another pull of the same image.
+_RETURNS = 3
 _REFUSED_SECONDS = 600.0
 
 
@@ -45,53 +45,62 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What is asked for of a layer: its digest, and the Range header or empty."""
+
+    digest: str
+    range: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A way that could be taken.
 
-    `ask` tells whether it is open, or None where that was not to be learned this time.
+    `ask` tells whether it is open, or None where this client's question could not show it;
+    `is_in_use` whether clients are seen to be served that way right now.
     """
 
     way: Way
     ask: Callable[[], Awaitable[bool | None]]
+    is_in_use: Callable[[], bool]
 
 
 _Try = tuple[Client, Endpoint, Way]
+_Asked = tuple[Endpoint, Way]
 
 
 class Bypass:
     """Chooses the way of each layer; knows what worked. `timer` gives seconds that only grow."""
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
-        self._timer = timer
-        self._open: TTLCache[tuple[Endpoint, Way], bool] = TTLCache(_ENTRIES, _OPEN_SECONDS, timer)
-        self._asking: dict[tuple[Endpoint, Way], asyncio.Future[bool | None]] = {}
-        self._sent: TTLCache[tuple[Client, Endpoint, str], Way] = TTLCache(
+        self._open: TTLCache[_Asked, bool] = TTLCache(_ENTRIES, _OPEN_SECONDS, timer)
+        self._asking: dict[_Asked, asyncio.Future[bool | None]] = {}
+        self._sent: TTLCache[tuple[Client, Endpoint, Part], Way] = TTLCache(
             _ENTRIES, _BACK_SECONDS, timer
         )
-        self._first: TTLCache[_Try, float] = TTLCache(_ENTRIES, _PROVEN_SECONDS, timer)
+        self._returned: TTLCache[_Try, frozenset[str]] = TTLCache(_ENTRIES, _BACK_SECONDS, timer)
         self._refused: TTLCache[_Try, bool] = TTLCache(_ENTRIES, _REFUSED_SECONDS, timer)
 
     async def choose(
-        self, client: Client, registry: Endpoint, digest: str, offers: Sequence[Offer]
+        self, client: Client, registry: Endpoint, part: Part, offers: Sequence[Offer]
     ) -> Way:
         """The first of the offered ways that is open to a client; THROUGH or BACK if none."""
-        came_from = self._sent.pop((client, registry, digest), None)
-        if came_from is not None:
-            self._note_return((client, registry, came_from))
+        came_from = self._sent.pop((client, registry, part), None)
+        # Seen to work: then this is another pull of the same image.
+        if came_from and not any(o.way is came_from and o.is_in_use() for o in offers):
+            self._note_return((client, registry, came_from), part.digest)
             return Way.BACK
         for offer in offers:
-            tried = (client, registry, offer.way)
-            if tried not in self._refused and await self._is_open(registry, offer):
-                self._sent[(client, registry, digest)] = offer.way
-                self._first.setdefault(tried, self._timer())
+            refused = (client, registry, offer.way) in self._refused
+            if not refused and await self._is_open(registry, offer):
+                self._sent[(client, registry, part)] = offer.way
                 return offer.way
         return Way.THROUGH
 
-    def _note_return(self, tried: _Try) -> None:
-        first = self._first.get(tried, self._timer())
-        if self._timer() - first < _PROOF_SECONDS:
-            # Nothing has proven yet that this client can go the way.
-            self._first.pop(tried, None)
+    def _note_return(self, tried: _Try, digest: str) -> None:
+        returned = self._returned.get(tried, frozenset[str]()) | {digest}
+        self._returned[tried] = returned
+        if len(returned) >= _RETURNS:
             self._refused[tried] = True
 
     async def _is_open(self, registry: Endpoint, offer: Offer) -> bool:
@@ -107,7 +116,7 @@ class Bypass:
         # One client that gives up must not take the answer from the others.
         return bool(await asyncio.shield(asked))
 
-    def _note_answer(self, key: tuple[Endpoint, Way], done: "asyncio.Future[bool | None]") -> None:
+    def _note_answer(self, key: _Asked, done: "asyncio.Future[bool | None]") -> None:
         self._asking.pop(key, None)
         if done.cancelled() or done.exception() is not None:
             return

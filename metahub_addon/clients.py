@@ -40,6 +40,9 @@ RELAYED_CLIENTS: tuple[str, ...] = (
     "Buildah/",
 )
 
+# Those that run in the network of whoever calls them, root or not.
+PULLING_AS_USER: tuple[str, ...] = ("containers/", "skopeo/", "Buildah/", "Docker-Client/")
+
 _QUOTED = re.compile(r"\\.")
 _COMMENT = re.compile(r"\([^()]*\)")
 

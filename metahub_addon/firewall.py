@@ -10,7 +10,8 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 _LOOPBACK = "127.0.0.1"
-_DISCARD = 9  # whatever the port, the packet leaves no host: the rules drop it
+# The rules tell by the port for how long; they drop the packet.
+_FOR_LONG, _BRIEFLY = 9, 10
 
 
 class Firewall:
@@ -54,12 +55,12 @@ class Firewall:
         """
         return self._send(_LOOPBACK, port)
 
-    def let_past(self, address: str) -> bool:
-        """Ask that connections to an address be left alone for some minutes.
+    def let_past(self, address: str, briefly: bool = False) -> bool:
+        """Ask that connections to an address be left alone for ten minutes, or one.
 
         False if no rule has taken note (the packet, without content, may have left).
         """
-        return self._send(address, _DISCARD)
+        return self._send(address, _BRIEFLY if briefly else _FOR_LONG)
 
     def _send(self, address: str, port: int) -> bool:
         family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET

@@ -44,6 +44,15 @@ def is_local(flow: http.HTTPFlow) -> bool:
     return is_own_address(flow.client_conn.peername[0])
 
 
+def is_vouched_for(flow: http.HTTPFlow) -> bool:
+    """True if TLS has proven the name of the registry: a Host header alone proves nothing.
+
+    The upstream certificate is verified for the client's SNI, so the two must be one.
+    """
+    sni = (flow.client_conn.sni or "").lower()
+    return flow.request.scheme == "https" and endpoint_of(flow).host == sni
+
+
 def _promised_sni(flow: http.HTTPFlow) -> str:
     """The name that mitmproxy will ask for: no connection is open yet, it is made when needed."""
     if flow.request.scheme != "https" or isinstance(flow.client_conn.proxy_mode, ReverseMode):

@@ -136,8 +136,8 @@ class HttpFetcher:
     async def serves(self, repository: Repository, digest: str) -> bool | None:
         """True if a registry serves a blob itself, False if it sends elsewhere for it.
 
-        None if it answers anything else. Asks for the first byte, reads none. Raises
-        FetchError.
+        None if it has nothing for this client. Asks for the first byte, reads none. Raises
+        FetchError, also for any other answer.
         """
         registry = repository.registry
         url = _url(repository, f"blobs/{digest}")
@@ -147,7 +147,11 @@ class HttpFetcher:
             async with client.stream("GET", url, headers=headers, extensions=extensions) as answer:
                 if answer.status_code in REDIRECTS:
                     return False
-                return True if answer.status_code in (200, 206) else None
+                if answer.status_code in (401, 403, 404):
+                    return None
+                if answer.status_code in (200, 206):
+                    return True
+                raise FetchError(f"the registry answered {answer.status_code}")
 
     async def _follow(
         self,

@@ -13,13 +13,14 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ReverseMode, TransparentMode
 
 from metahub_addon.answer import Answer, layer_at, layer_not_here
-from metahub_addon.bypass import Bypass, Client, Offer, Way
-from metahub_addon.clients import RELAYED_CLIENTS, is_named
+from metahub_addon.bypass import Bypass, Client, Offer, Part, Way
+from metahub_addon.clients import PULLING_AS_USER, RELAYED_CLIENTS, is_named
 from metahub_addon.flow_repository import (
     MIRRORED,
     NOT_OURS,
     endpoint_of,
     is_local,
+    is_vouched_for,
     repository_of,
 )
 from metahub_addon.http_fetcher import REDIRECTS, HttpFetcher
@@ -27,13 +28,18 @@ from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.interception import Endpoint
 from metahub_addon.interception_addon import Interceptor
 from metahub_addon.manifest import config_digest
+from metahub_addon.own_connections import read_connections
+from metahub_addon.reachability import look_up
 from metahub_addon.registry import BlobRequest, recognise, recognise_blob
 from metahub_addon.relay import Order, Relay
+from metahub_addon.socket_table import is_connected, owner_of
 from metahub_addon.upstream import FetchError, Repository
 
 logger = logging.getLogger("metahub")
 
 _BLOB = "metahub_blob"
+# A way that needs longer to say whether it is one is not worth the client's waiting.
+_QUESTION_SECONDS = 1.5
 _RESOLVE_SECONDS = 0.5
 _RESOLVED_FOR = 60.0
 _ASKED = ("Host", "Authorization", "User-Agent", "Accept", "Range", "If-Range")
@@ -69,7 +75,7 @@ class Layers:
         """Open the relay's port; raises OptionsError if it is taken."""
         if "metahub_relay_port" in updated:
             self._configure_relay(ctx.options.metahub_relay_port)
-        if "metahub_layers_port" in updated:
+        if updated & {"metahub_layers_port", "metahub_registries"}:
             self._bypass = Bypass()
 
     def _configure_relay(self, port: int) -> None:
@@ -142,7 +148,7 @@ class Layers:
 
     async def _learn(self, flow: http.HTTPFlow, registry: Endpoint) -> None:
         host = _layers_host(flow)
-        if host is None:
+        if host is None or not is_vouched_for(flow):
             return
         if self._interceptor.interception.note_layers(registry, host):
             logger.debug("%s sends to %s for layers", registry, host)
@@ -157,7 +163,8 @@ class Layers:
         repository = repository_of(flow, blob.name, blob.namespace)
         past = self._past(flow, endpoint)
         offers = self._offers(flow, repository, blob.digest, past)
-        way = await self._bypass.choose(client, endpoint, blob.digest, offers)
+        part = Part(blob.digest, flow.request.headers.get("Range", ""))
+        way = await self._bypass.choose(client, endpoint, part, offers)
         self._counts[f"layers {way.value}"] += 1
         if way is Way.BACK:
             logger.info("%s: %s came back for %s", endpoint, client.product, blob)
@@ -192,34 +199,55 @@ class Layers:
         if past and not repository.authorization:
             there = replace(repository.registry, port=past.port, authority=str(past))
             asked = replace(repository, registry=there)
-            offers.append(Offer(Way.PAST, lambda: self._serves(asked, digest, False)))
-        if self._relay and is_named(repository.user_agent, RELAYED_CLIENTS):
-            offers.append(Offer(Way.RELAY, lambda: self._serves(repository, digest, None)))
+            layers_port = past.port
+            offers.append(
+                Offer(
+                    Way.PAST,
+                    ask=lambda: self._serves(asked, digest),
+                    is_in_use=lambda: is_connected(read_connections(), layers_port),
+                )
+            )
+        if self._relay and self._relay.has_room and _reaches_loopback(flow):
+            offers.append(
+                Offer(
+                    Way.RELAY,
+                    ask=lambda: self._serves(repository, digest),
+                    is_in_use=lambda: False,
+                )
+            )
         return offers
 
-    async def _serves(
-        self, repository: Repository, digest: str, if_not: bool | None
-    ) -> bool | None:
+    async def _serves(self, repository: Repository, digest: str) -> bool | None:
+        authority = repository.registry.authority
         try:
-            return await self._fetcher().serves(repository, digest)
+            async with asyncio.timeout(_QUESTION_SECONDS):
+                return await self._fetcher().serves(repository, digest)
         except FetchError as error:
-            authority = repository.registry.authority
             logger.warning("%s: layers can't go this way: %s", authority, error)
-            return if_not
+        except TimeoutError:
+            logger.warning("%s: layers can't go this way: no answer in time", authority)
+        return False
 
     async def _resolve(self, endpoint: Endpoint) -> None:
         """Let a layer host's addresses past before the client connects to them."""
         if endpoint in self._resolved:
             return
         self._resolved[endpoint] = True
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(_RESOLVE_SECONDS):
-                found = await loop.getaddrinfo(endpoint.host, endpoint.port)
-        except (OSError, UnicodeError, TimeoutError):
-            return  # then the first connection tells
-        for entry in found:
-            self._interceptor.let_past(endpoint, str(entry[4][0]))
+        for address in await look_up(endpoint.host, endpoint.port, _RESOLVE_SECONDS):
+            self._interceptor.let_past(endpoint, address)
+
+
+def _reaches_loopback(flow: http.HTTPFlow) -> bool:
+    """True for clients that follow to our loopback, and whose loopback it is.
+
+    A rootless daemon has this host's address, and a loopback of its own; podman pulls
+    as the user that calls it.
+    """
+    agent = flow.request.headers.get("User-Agent", "")
+    if not is_named(agent, RELAYED_CLIENTS):
+        return False
+    peer = flow.client_conn.peername[:2]
+    return is_named(agent, PULLING_AS_USER) or owner_of(read_connections(), peer) == 0
 
 
 def _client(flow: http.HTTPFlow) -> Client:

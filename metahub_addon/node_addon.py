@@ -14,12 +14,14 @@ from metahub_addon.firewall import Firewall
 from metahub_addon.idle_addons import calm_garbage_collector, remove_idle_addons
 from metahub_addon.registries import InvalidRegistry, parse_registries
 from metahub_addon.self_check import UnwellError, check_handshake
-from metahub_addon.service_manager import notify
+from metahub_addon.service_manager import ServiceManager
 
 logger = logging.getLogger("metahub")
 
 _BEAT_SECONDS = 1.0
 _BEATS_BETWEEN_CHECKS = 30
+# Then it is for the service manager to start it anew.
+_PATIENCE_BEATS = 60
 # A proxy that soon cannot accept a connection is not well: each takes two descriptors.
 _FILES_IN_USE = 0.9
 
@@ -31,9 +33,8 @@ class Node:
         self._firewall: Firewall | None = None
         self._ports: tuple[int, ...] = ()
         self._heard: bool | None = None
-        self._unwell = False
         self._beats: asyncio.Task[None] | None = None
-        self._manager = os.environ.get("NOTIFY_SOCKET", "")
+        self._manager = ServiceManager(os.environ.get("NOTIFY_SOCKET", ""))
 
     def load(self, loader: Loader) -> None:
         """Declare the options."""
@@ -78,38 +79,40 @@ class Node:
         if self._beats is not None:
             self._beats.cancel()
             self._notify("STOPPING=1")
+        self._manager.close()
         if self._firewall is not None:
             self._firewall.close()
 
-    def let_past(self, address: str) -> None:
+    def let_past(self, address: str, briefly: bool = False) -> None:
         """Ask the firewall to leave an address alone, if it listens."""
         if self._firewall is not None and self._heard:
-            self._firewall.let_past(address)
+            self._firewall.let_past(address, briefly)
 
     async def _beat_for_ever(self) -> None:
         is_ready = False
+        unwell = 0
         for beat in count():
-            if beat % _BEATS_BETWEEN_CHECKS == 0 or self._unwell:
-                self._check()
-            if not self._unwell and _has_files_left():
-                if not is_ready:
-                    self._notify("READY=1")
-                    is_ready = True
+            if beat % _BEATS_BETWEEN_CHECKS == 0 or unwell:
+                unwell = 0 if self._is_well() else unwell + 1
+            if not unwell and not is_ready:
+                is_ready = self._notify("READY=1")
+            # Who lives is not killed for being unwell: copies of layers may still run well.
+            if is_ready and unwell < _PATIENCE_BEATS:
+                self._notify("WATCHDOG=1")
+            if not unwell and _has_files_left():
                 self._beat()
             await asyncio.sleep(_BEAT_SECONDS)
 
-    def _check(self) -> None:
+    def _is_well(self) -> bool:
         """See whether clients can be answered: else no beat, and pulls go past the proxy."""
         try:
             check_handshake()
         except UnwellError as error:
             logger.error("the proxy can't answer by TLS, no pull comes to it: %s", error)
-            self._unwell = True
-        else:
-            self._unwell = False
+            return False
+        return True
 
     def _beat(self) -> None:
-        self._notify("WATCHDOG=1")
         if self._firewall is None:
             return
         heard = {self._firewall.beat(port) for port in self._ports} == {True}
@@ -120,16 +123,21 @@ class Node:
             else:
                 logger.warning("no firewall rule hears the proxy: pulls may go on without it")
 
-    def _notify(self, state: str) -> None:
+    def _notify(self, state: str) -> bool:
         try:
-            notify(self._manager, state)
+            self._manager.say(state)
         except OSError as error:
             logger.warning("systemd's NOTIFY_SOCKET: %s", error.strerror)
+            return False
+        return True
 
 
 def _has_files_left() -> bool:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    left = len(os.listdir("/proc/self/fd")) < limit * _FILES_IN_USE
+    try:
+        left = len(os.listdir("/proc/self/fd")) < limit * _FILES_IN_USE
+    except OSError:
+        left = False  # not even for this look
     if not left:
         logger.error("too many open files: until some are closed, no pull comes to the proxy")
     return left

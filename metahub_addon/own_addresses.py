@@ -1,6 +1,7 @@
-"""Which addresses are this host's: only those can a socket be bound to."""
+"""Which addresses are this host's: what it sends to them, it sends from them."""
 
 import socket
+from ipaddress import ip_address
 
 from cachetools import TTLCache, cached
 
@@ -11,7 +12,9 @@ def is_own_address(address: str) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
+            probe.connect((address, 9))  # sends nothing: it only chooses the source
+            source: str = probe.getsockname()[0]
     except OSError:
         return False
-    return True
+    # Any of 127.0.0.0/8 is reached from loopback, and from nowhere else.
+    return source == address or ip_address(source).is_loopback

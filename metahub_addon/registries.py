@@ -62,6 +62,10 @@ class Registries:
         """True if a pattern matches."""
         return any(pattern.matches(host, port) for pattern in self.patterns)
 
+    def name_one(self, host: str, port: int) -> bool:
+        """True if a pattern without wildcards matches."""
+        return any(p.matches(host, port) for p in self.patterns if not p.is_wildcard)
+
     @property
     def ports(self) -> tuple[int, ...]:
         """The ports that registries use: 443, then the others that patterns name, ascending."""

@@ -25,7 +25,8 @@ class UnwellError(Exception):
 def check_handshake() -> None:
     """Raises UnwellError unless a client that trusts our CA can be answered by TLS."""
     tlsconfig = ctx.master.addons.get("tlsconfig")
-    assert isinstance(tlsconfig, TlsConfig)
+    if not isinstance(tlsconfig, TlsConfig):
+        raise UnwellError("mitmproxy has no addon for TLS")
     try:
         server = _server_side(tlsconfig)
         if not _shake_hands(server, _trust(tlsconfig)):

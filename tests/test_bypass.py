@@ -3,7 +3,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from metahub_addon.bypass import Bypass, Client, Offer, Way
+from metahub_addon.bypass import Bypass, Client, Offer, Part, Way
 from metahub_addon.interception import Endpoint
 from support.descriptors import digest
 from support.fake_timer import FakeTimer
@@ -15,12 +15,13 @@ OTHER = Endpoint("other.test", 443)
 
 @dataclass
 class Asked:
-    """A way's answer, how often it was asked for, and a gate that holds it back."""
+    """A way's answer, how often it was asked for, a gate that holds it back, and its use."""
 
     answer: bool | None = True
     error: Exception | None = None
     gate: asyncio.Event | None = None
     count: int = 0
+    used: bool = False
 
     async def __call__(self) -> bool | None:
         self.count += 1
@@ -29,6 +30,9 @@ class Asked:
         if self.error:
             raise self.error
         return self.answer
+
+    def is_in_use(self) -> bool:
+        return self.used
 
 
 @dataclass
@@ -42,9 +46,20 @@ class Node:
     def __post_init__(self) -> None:
         self.bypass = Bypass(self.timer)
 
-    async def get(self, layer: int, client: Client = DOCKER, registry: Endpoint = REGISTRY) -> Way:
-        offers = [Offer(Way.PAST, self.past), Offer(Way.RELAY, self.relay)]
-        return await self.bypass.choose(client, registry, digest(layer), offers)
+    async def get(
+        self, layer: int, client: Client = DOCKER, registry: Endpoint = REGISTRY, part: str = ""
+    ) -> Way:
+        asked = ((Way.PAST, self.past), (Way.RELAY, self.relay))
+        offers = [Offer(way, each, each.is_in_use) for way, each in asked]
+        return await self.bypass.choose(client, registry, Part(digest(layer), part), offers)
+
+    async def come_back(self, *layers: int, client: Client = DOCKER) -> list[Way]:
+        """Ask for each layer twice: the ways of the first requests."""
+        ways = []
+        for layer in layers:
+            ways.append(await self.get(layer, client))
+            assert await self.get(layer, client) is Way.BACK
+        return ways
 
 
 @pytest.fixture
@@ -72,7 +87,7 @@ async def test_the_first_open_way_is_taken(past: bool | None, relay: bool | None
 async def test_without_an_offer_a_layer_goes_through_and_may_be_asked_for_again() -> None:
     bypass = Bypass(FakeTimer())
     for _ in range(2):
-        assert await bypass.choose(DOCKER, REGISTRY, digest(1), []) is Way.THROUGH
+        assert await bypass.choose(DOCKER, REGISTRY, Part(digest(1)), []) is Way.THROUGH
 
 
 @pytest.mark.parametrize("answer", [True, False])
@@ -162,16 +177,66 @@ async def test_a_question_that_the_loop_cancels_is_asked_again(node: Node) -> No
     assert await node.get(1) is Way.PAST
 
 
-async def test_who_comes_back_at_once_gets_the_layer_through_and_the_next_another_way(
-    node: Node,
-) -> None:
-    assert await node.get(1) is Way.PAST
-    node.timer.wait(9)
-    assert await node.get(1) is Way.BACK
-    assert await node.get(2) is Way.RELAY
-    assert await node.get(2) is Way.BACK
-    assert await node.get(3) is Way.THROUGH
+async def test_who_comes_back_gets_that_layer_through_and_no_other(node: Node) -> None:
+    """Two of them may be those of another pull of the same image."""
+    assert await node.come_back(1, 2) == [Way.PAST] * 2
+    assert await node.get(3) is Way.PAST
+    assert await node.get(1) is Way.PAST, "the third request is a first again"
+
+
+async def test_who_comes_back_for_three_layers_gets_the_next_another_way(node: Node) -> None:
+    assert await node.come_back(1, 2, 3) == [Way.PAST] * 3
+    assert await node.come_back(4, 5, 6) == [Way.RELAY] * 3
+    assert await node.get(7) is Way.THROUGH
     assert await node.get(1) is Way.THROUGH
+
+
+async def test_layers_that_were_asked_for_at_once_come_back_at_once(node: Node) -> None:
+    """As dockerd's do, which pulls three at a time."""
+    assert [await node.get(layer) for layer in (1, 2, 3)] == [Way.PAST] * 3
+    node.timer.wait(5)
+    assert [await node.get(layer) for layer in (1, 2, 3)] == [Way.BACK] * 3
+    assert await node.get(4) is Way.RELAY
+
+
+async def test_one_layer_that_returns_for_ever_is_one_return(node: Node) -> None:
+    assert await node.come_back(1, 1, 1, 1, 1) == [Way.PAST] * 5
+    assert await node.get(2) is Way.PAST
+
+
+async def test_other_parts_of_a_layer_are_no_returns(node: Node) -> None:
+    """containerd asks for several parts of one layer at once."""
+    for at in range(8):
+        assert await node.get(1, part=f"bytes={at}-{at}") is Way.PAST
+    assert await node.get(1) is Way.PAST
+    for at in range(8):
+        assert await node.get(1, part=f"bytes={at}-{at}") is Way.BACK
+    assert await node.get(2) is Way.PAST, "the parts of one layer are one return"
+
+
+async def test_while_a_way_is_seen_to_be_used_another_pull_is_no_return(node: Node) -> None:
+    """Two pulls of one image at once: both go the fast way, and so do all later ones."""
+    for layer in range(5):
+        assert await node.get(layer) is Way.PAST
+    node.past.used = True
+    for layer in range(5):
+        assert await node.get(layer) is Way.PAST
+    node.past.used = False
+    assert await node.come_back(5, 6) == [Way.PAST] * 2, "nothing was counted"
+    assert await node.get(7) is Way.PAST
+
+
+async def test_the_use_of_one_way_says_nothing_of_another(node: Node) -> None:
+    node.past.used = True
+    node.past.answer = False
+    assert await node.come_back(1, 2, 3) == [Way.RELAY] * 3
+    assert await node.get(4) is Way.THROUGH
+
+
+async def test_the_use_of_a_way_that_is_not_offered_any_more_is_not_asked_for(node: Node) -> None:
+    node.past.used = True
+    await node.get(1)
+    assert await node.bypass.choose(DOCKER, REGISTRY, Part(digest(1)), []) is Way.BACK
 
 
 @pytest.mark.parametrize(
@@ -186,68 +251,43 @@ async def test_who_comes_back_at_once_gets_the_layer_through_and_the_next_anothe
 async def test_a_refusal_is_that_clients_for_that_registry(
     node: Node, client: Client, registry: Endpoint
 ) -> None:
-    await node.get(1)
-    assert await node.get(1, client, registry) is Way.PAST, "another's request is no return"
-    assert await node.get(1) is Way.BACK
-    assert await node.get(2) is Way.RELAY
-    assert await node.get(2, client, registry) is Way.PAST
+    await node.come_back(1, 2)
+    await node.get(3)
+    assert await node.get(3, client, registry) is Way.PAST, "another's request is no return"
+    assert await node.get(3) is Way.BACK
+    assert await node.get(4) is Way.RELAY
+    assert await node.get(4, client, registry) is Way.PAST
 
 
 async def test_a_refused_way_is_offered_again_after_ten_minutes(node: Node) -> None:
-    await node.get(1)
-    await node.get(1)
+    await node.come_back(1, 2, 3)
     node.timer.wait(599)
-    assert await node.get(2) is Way.RELAY
+    assert await node.get(4) is Way.RELAY
     node.timer.wait(2)
-    assert await node.get(3) is Way.PAST
-    node.timer.wait(9)
-    assert await node.get(3) is Way.BACK, "it must prove itself anew"
+    assert await node.come_back(5, 6) == [Way.PAST] * 2, "it may fail anew"
+    assert await node.come_back(7) == [Way.PAST]
+    assert await node.get(8) is Way.RELAY
+
+
+async def test_silence_is_no_proof(node: Node) -> None:
+    """A client that is never heard of again may as well have given up."""
+    assert await node.get(1) is Way.PAST
+    node.timer.wait(3600)
+    assert await node.come_back(1, 2, 3) == [Way.PAST] * 3
     assert await node.get(4) is Way.RELAY
 
 
-async def test_who_has_proven_a_way_is_not_refused_it(node: Node) -> None:
+async def test_returns_that_are_far_apart_are_forgotten(node: Node) -> None:
+    for layer in range(6):
+        assert await node.come_back(layer) == [Way.PAST]
+        node.timer.wait(61)
+    assert await node.get(7) is Way.PAST
+
+
+@pytest.mark.parametrize(("seconds", "way"), [(59, Way.BACK), (61, Way.PAST)])
+async def test_a_later_pull_of_the_same_layer_is_no_return(
+    node: Node, seconds: float, way: Way
+) -> None:
     await node.get(1)
-    node.timer.wait(10)
-    assert await node.get(2) is Way.PAST
-    assert await node.get(2) is Way.BACK, "it comes through all the same"
-    assert await node.get(3) is Way.PAST
-    assert await node.get(2) is Way.PAST
-
-
-async def test_the_return_from_the_first_layer_after_its_proof_is_forgiven(node: Node) -> None:
-    """A pause longer than dockerd's first is a line that went down, or a second pull."""
-    await node.get(1)
-    node.timer.wait(11)
-    assert await node.get(1) is Way.BACK
-    assert await node.get(1) is Way.PAST
-
-
-async def test_a_later_pull_of_the_same_layer_is_no_return(node: Node) -> None:
-    await node.get(1)
-    node.timer.wait(59)
-    assert await node.get(1) is Way.BACK
-    await node.get(1)
-    node.timer.wait(61)
-    assert await node.get(1) is Way.PAST
-
-
-async def test_a_proof_is_good_for_a_day(node: Node) -> None:
-    await node.get(1)
-    node.timer.wait(24 * 3600 - 5)
-    assert await node.get(2) is Way.PAST
-    assert await node.get(2) is Way.BACK
-    assert await node.get(3) is Way.PAST
-    node.timer.wait(24 * 3600)
-    await node.get(4)
-    assert await node.get(4) is Way.BACK
-    assert await node.get(5) is Way.RELAY
-
-
-async def test_a_return_whose_beginning_was_forgotten_counts_as_the_first(node: Node) -> None:
-    """The proof ends between the redirect and the return."""
-    await node.get(1)
-    node.timer.wait(24 * 3600 - 1)
-    await node.get(2)
-    node.timer.wait(2)
-    assert await node.get(2) is Way.BACK
-    assert await node.get(3) is Way.RELAY
+    node.timer.wait(seconds)
+    assert await node.get(1) is way

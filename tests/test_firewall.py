@@ -51,6 +51,17 @@ def test_a_packet_that_the_kernel_forbids_is_heard(firewall: Firewall) -> None:
     assert firewall.let_past("127.255.255.255") is True
 
 
+def test_how_long_an_address_is_let_past_is_told_by_the_port(
+    firewall: Firewall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ports that the rules tell apart (below 1024, so not for a test to listen on)."""
+    sent: list[tuple[str, int]] = []
+    monkeypatch.setattr(Firewall, "_send", lambda _, *to: sent.append(to))
+    firewall.let_past("192.0.2.1")
+    firewall.let_past("192.0.2.2", briefly=True)
+    assert sent == [("192.0.2.1", 9), ("192.0.2.2", 10)]
+
+
 def test_what_cannot_be_sent_is_not_heard(firewall: Firewall) -> None:
     assert firewall.beat(0) is False
 

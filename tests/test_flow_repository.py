@@ -6,7 +6,12 @@ from mitmproxy.connection import Server
 from mitmproxy.net.server_spec import ServerSpec
 from mitmproxy.test import taddons
 
-from metahub_addon.flow_repository import endpoint_of, is_local, repository_of
+from metahub_addon.flow_repository import (
+    endpoint_of,
+    is_local,
+    is_vouched_for,
+    repository_of,
+)
 from metahub_addon.interception import Endpoint
 from metahub_addon.upstream import Registry, Repository
 from support.flows import REVERSE, request_flow
@@ -112,3 +117,20 @@ def test_a_registry_is_known_by_the_name_that_the_client_gave(
 def test_a_client_of_this_host(peer: str, local: bool) -> None:
     flow: http.HTTPFlow = request_flow(URL, peer=peer)
     assert is_local(flow) is local
+
+
+@pytest.mark.parametrize(
+    ("url", "sni", "host", "vouched"),
+    [
+        ("https://192.0.2.1/", "reg.test", "reg.test", True),
+        ("https://192.0.2.1:5000/", "REG.test", "Reg.Test:5000", True),
+        ("https://192.0.2.1/", "reg.test", "other.test", False),
+        ("https://192.0.2.1/", None, "reg.test", False),
+        ("https://192.0.2.1/", None, "192.0.2.1", False),
+        ("http://192.0.2.1/", "reg.test", "reg.test", False),
+    ],
+)
+def test_only_tls_vouches_for_the_name_that_a_client_gave(
+    url: str, sni: str | None, host: str, vouched: bool
+) -> None:
+    assert is_vouched_for(request_flow(url, sni=sni, Host=host)) is vouched

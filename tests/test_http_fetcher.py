@@ -64,8 +64,8 @@ def partial(handler: Handler) -> None:
     handler.reply(206, b"x", {"Content-Range": "bytes 0-0/9"})
 
 
-def failing(handler: Handler) -> None:
-    handler.reply(500)
+def answering(status: int) -> Callable[[Handler], None]:
+    return lambda handler: handler.reply(status)
 
 
 @pytest.mark.parametrize(
@@ -74,13 +74,33 @@ def failing(handler: Handler) -> None:
         (None, "Bearer x", True),
         (partial, "Bearer x", True),
         (moved, "Bearer x", False),
-        (failing, "Bearer x", None),
+        (answering(401), "Bearer x", None),
+        (answering(403), "Bearer x", None),
+        (answering(404), "Bearer x", None),
         (None, "Bearer wrong", None),
     ],
 )
 async def test_who_serves_a_blob_itself(
     fault: Callable[[Handler], None] | None, token: str, serves: bool | None
 ) -> None:
+    """None: it has nothing for this client, which says nothing of others."""
+    found, registry = await asked_for_a_blob(fault, token)
+    assert found is serves
+    (seen,) = registry.seen
+    assert (seen.method, seen.authorization) == ("GET", token)
+    assert seen.path == f"/v2/a/b/blobs/sha256:{'0' * 64}?ns=reg.test"
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 204, 416])
+async def test_a_registry_that_fails_serves_nothing(status: int) -> None:
+    """So that not each layer asks it anew."""
+    with pytest.raises(FetchError, match=f"the registry answered {status}"):
+        await asked_for_a_blob(answering(status), "Bearer x")
+
+
+async def asked_for_a_blob(
+    fault: Callable[[Handler], None] | None, token: str
+) -> tuple[bool | None, EmbeddedRegistry]:
     registry = EmbeddedRegistry(tokens={"a/b": "Bearer x"}, huge_blob=1024**3)
     if fault:
         registry.faults["/blobs/"] = fault
@@ -91,12 +111,9 @@ async def test_who_serves_a_blob_itself(
             registry=place, name="a/b", namespace="reg.test", authorization=token
         )
         try:
-            assert await fetcher.serves(repository, f"sha256:{'0' * 64}") is serves
+            return await fetcher.serves(repository, f"sha256:{'0' * 64}"), registry
         finally:
             await fetcher.aclose()
-    (seen,) = registry.seen
-    assert (seen.method, seen.authorization) == ("GET", token)
-    assert seen.path == f"/v2/a/b/blobs/sha256:{'0' * 64}?ns=reg.test"
 
 
 async def test_a_registry_that_is_gone_serves_nothing() -> None:

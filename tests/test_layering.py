@@ -13,9 +13,10 @@ MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__in
 LAYERS = (
     {"match", "digest", "media_types", "oci_platform", "clients", "strict_yaml", "probe"}
     | {"microarchitectures", "nfd", "printable", "registries"}
-    | {"firewall", "service_manager", "own_addresses", "idle_addons", "self_check"},
+    | {"firewall", "service_manager", "own_addresses", "idle_addons", "self_check"}
+    | {"reachability", "socket_table"},
     {"cpu", "cpuinfo", "versions", "gfx", "registry", "this_host", "amdgpu", "fabric", "cloud"}
-    | {"interception", "manifest"},
+    | {"interception", "manifest", "own_connections"},
     {"cuda", "node_features", "bypass"},
     {"features", "nvidia"},
     {"index", "machine"},
@@ -38,8 +39,11 @@ OUTER = {
     "click": {"cli"},
     "rich": {"cli", "report"},
     "os": {"node_addon", "profile_file", "profile_writer", "this_host"},
-    "pathlib": {"addon", "cli", "http_fetcher", "profile_file", "profile_writer", "this_host"},
-    "socket": {"firewall", "own_addresses", "relay", "service_manager"},
+    "pathlib": {"addon", "cli", "http_fetcher", "profile_file", "profile_writer", "this_host"}
+    | {"own_connections"},
+    "socket": {"firewall", "own_addresses", "reachability", "relay", "service_manager"}
+    | {"socket_table"},
+    "socketserver": {"relay"},
     "subprocess": {"this_host"},
 }
 

@@ -1,10 +1,11 @@
 """The hooks by themselves; integration/test_layers.py has them in a real proxy."""
 
+import asyncio
 import json
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,12 +13,14 @@ from mitmproxy import exceptions, http
 from mitmproxy.connection import Server
 from mitmproxy.test import taddons
 
+from metahub_addon import layers_addon
 from metahub_addon.flow_repository import MIRRORED, NOT_OURS
 from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
 from metahub_addon.interception import Endpoint
 from metahub_addon.interception_addon import Interceptor
 from metahub_addon.layers_addon import Layers
 from metahub_addon.media_types import DOCKER_MANIFEST
+from metahub_addon.socket_table import Connection
 from metahub_addon.upstream import FetchError, Repository
 from support.descriptors import digest
 from support.flows import REVERSE, ProxyOptions, answer, request_flow
@@ -35,10 +38,13 @@ class FakeRegistries(HttpFetcher):
         super().__init__(TlsSettings(), 1)
         self.answers: dict[str, bool | None] = {}
         self.error = ""
+        self.silent = False
         self.asked: list[Repository] = []
 
     async def serves(self, repository: Repository, digest: str) -> bool | None:
         self.asked.append(repository)
+        if self.silent:
+            await asyncio.Event().wait()
         if self.error:
             raise FetchError(self.error)
         return self.answers.get(repository.registry.authority, True)
@@ -53,9 +59,13 @@ class Node:
     registries: FakeRegistries = field(default_factory=FakeRegistries)
 
     def __post_init__(self) -> None:
-        self.interceptor = Interceptor(self.counts, self.signalled.append)
+        self.interceptor = Interceptor(self.counts, self.signal)
         self.addon = Layers(self.counts, self.interceptor, lambda: self.registries)
         self.context = taddons.context(ProxyOptions(), self.interceptor, self.addon)
+
+    def signal(self, address: str, briefly: bool = False) -> None:
+        assert not briefly
+        self.signalled.append(address)
 
     async def get(self, layer: int = 1, registry: str = REGISTRY, /, **more: str) -> http.HTTPFlow:
         """A request for a layer, as the addon leaves it."""
@@ -76,6 +86,17 @@ def sent_to(flow: http.HTTPFlow) -> str:
     assert flow.response.status_code == 307
     assert flow.request.stream is False, "mitmproxy cannot answer what it streams"
     return str(flow.response.headers["Location"])
+
+
+CLIENT = ("127.0.0.1", 40000)  # where the clients of support.flows are
+
+
+@pytest.fixture(autouse=True)
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
+    """The kernel's table: the client is root's."""
+    table = [Connection(CLIENT, ("127.0.0.1", 18081), True, 0)]
+    monkeypatch.setattr(layers_addon, "read_connections", lambda: table)
+    return table
 
 
 @pytest.fixture
@@ -260,30 +281,109 @@ async def test_only_clients_that_follow_to_plain_http_are_relayed(
     assert sent_to(await relayed.get(User_Agent=agent, **TOKEN)) == ""
 
 
-async def test_a_fault_of_the_registry_is_no_answer_about_the_relay(relayed: Node) -> None:
-    relayed.registries.error = "ReadTimeout"
+@pytest.mark.parametrize(
+    ("agent", "owner", "relayed_to"),
+    [
+        ("docker/26.1.5 go/go1.22", 0, True),
+        ("docker/26.1.5 go/go1.22", 1000, False),
+        ("docker/26.1.5 go/go1.22", None, False),
+        ("containerd/1.7.20", 1000, False),
+        ("cri-o/1.30", 1000, False),
+        ("containers/5.31 (github.com/containers/image)", 1000, True),
+        ("skopeo/1.18", 1000, True),
+        ("Buildah/1.37", 1000, True),
+        ("Docker-Client/27 (linux)", 1000, True),
+        ("docker/26 UpstreamClient(Docker-Client/26 \\(linux\\))", 1000, False),
+    ],
+)
+async def test_a_loopback_of_another_namespace_is_not_ours(
+    relayed: Node, connections: list[Connection], agent: str, owner: int | None, relayed_to: bool
+) -> None:
+    """A rootless daemon's is its own; podman and its like pull where they are called."""
+    (root,) = connections
+    connections[:] = [] if owner is None else [replace(root, owner=owner)]
+    assert bool(sent_to(await relayed.get(User_Agent=agent, **TOKEN))) is relayed_to
+
+
+async def test_a_registry_that_has_nothing_for_one_may_have_it_for_the_next(relayed: Node) -> None:
+    relayed.registries.answers["reg.test"] = None
     assert sent_to(await relayed.get(1, **TOKEN)) == ""
-    relayed.registries.error = ""
+    relayed.registries.answers.clear()
     assert sent_to(await relayed.get(2, **TOKEN))
+
+
+async def test_a_way_that_takes_long_to_say_so_is_none(
+    relayed: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And its next clients do not wait for it again."""
+    monkeypatch.setattr(layers_addon, "_QUESTION_SECONDS", 0.05)
+    relayed.registries.silent = True
+    for layer in range(3):
+        assert sent_to(await relayed.get(layer, **TOKEN)) == ""
+    assert len(relayed.registries.asked) == 1
+    assert "reg.test: layers can't go this way: no answer in time" in caplog.text
+
+
+async def test_a_fault_of_the_registry_closes_the_way_for_a_while(relayed: Node) -> None:
+    relayed.registries.error = "the registry answered 503"
+    for layer in range(3):
+        assert sent_to(await relayed.get(layer, **TOKEN)) == ""
+    assert len(relayed.registries.asked) == 1
+
+
+async def test_what_the_relay_has_no_room_for_goes_through(relayed: Node) -> None:
+    """Of 80 layers at once none is refused: 64 are relayed, the others streamed."""
+    ways = [bool(sent_to(await relayed.get(layer, **TOKEN))) for layer in range(80)]
+    assert ways == [True] * 64 + [False] * 16
+    assert relayed.counts == {"layers relay": 64, "layers through": 16}
 
 
 async def test_who_comes_back_gets_it_through(
     relayed: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    assert sent_to(await relayed.get(1, **TOKEN))
-    assert sent_to(await relayed.get(1, **TOKEN)) == ""
-    assert sent_to(await relayed.get(2, **TOKEN)) == ""
-    assert relayed.counts == {"layers relay": 1, "layers back": 1, "layers through": 1}
-    assert f"reg.test:443: docker came back for a/b@{digest(1)}" in caplog.text
-    assert sent_to(await relayed.get(2, User_Agent="containerd/1.7", **TOKEN))
+    for layer in range(3):
+        assert sent_to(await relayed.get(layer, **TOKEN))
+        assert sent_to(await relayed.get(layer, **TOKEN)) == ""
+        assert f"reg.test:443: docker came back for a/b@{digest(layer)}" in caplog.text
+    assert sent_to(await relayed.get(3, **TOKEN)) == "", "three layers are no second pull"
+    assert relayed.counts == {"layers relay": 3, "layers back": 3, "layers through": 1}
+    assert sent_to(await relayed.get(3, User_Agent="containerd/1.7", **TOKEN))
+
+
+async def test_parts_of_a_layer_are_each_sent_on(relayed: Node) -> None:
+    for part in ("bytes=0-9", "bytes=10-19", ""):
+        more = {"Range": part} if part else {}
+        assert sent_to(await relayed.get(1, **TOKEN, **more))
+
+
+async def test_a_second_pull_goes_past_while_the_first_is_seen_there(
+    past: Node, connections: list[Connection]
+) -> None:
+    there = blob(1, "https://reg.test:17443")
+    assert sent_to(await past.get(1)) == there
+    connections.append(Connection(("192.0.2.1", 40001), ("192.0.2.5", 17443), True, 0))
+    for _ in range(2):
+        assert sent_to(await past.get(1)) == there
+    connections.pop()
+    assert sent_to(await past.get(1)) == ""
 
 
 async def test_without_credentials_the_relay_is_the_second_choice(relayed: Node) -> None:
     relayed.context.configure(relayed.interceptor, metahub_layers_port=17443)
-    assert sent_to(await relayed.get(1)) == blob(1, "https://reg.test:17443")
-    assert sent_to(await relayed.get(1)) == ""
-    assert sent_to(await relayed.get(2)).startswith("http://127.0.0.1:")
+    for layer in range(3):
+        assert sent_to(await relayed.get(layer)) == blob(layer, "https://reg.test:17443")
+        assert sent_to(await relayed.get(layer)) == ""
+    assert sent_to(await relayed.get(3)).startswith("http://127.0.0.1:")
+
+
+async def test_other_registries_are_a_new_beginning(relayed: Node) -> None:
+    """Their ports are numbered anew: what was found of the old ones counts no more."""
+    relayed.registries.answers["reg.test"] = False
+    assert sent_to(await relayed.get(1, **TOKEN)) == ""
+    relayed.registries.answers.clear()
+    relayed.context.configure(relayed.interceptor, metahub_registries=["reg.test", "a.test:444"])
+    assert sent_to(await relayed.get(2, **TOKEN))
 
 
 MANIFEST = json.dumps({"mediaType": DOCKER_MANIFEST, "config": {"digest": digest(7)}}).encode()
@@ -358,7 +458,8 @@ REDIRECTS = [
 async def test_hosts_that_only_serve_layers_are_learned(
     node: Node, location: str, status: int, learned: Endpoint | None
 ) -> None:
-    flow = await node.get()
+    flow = request_flow(blob(1), sni="reg.test")
+    await node.addon.requestheaders(flow)
     answer(flow, status, Location=location)
     assert flow.response
     flow.response.stream = True
@@ -366,16 +467,47 @@ async def test_hosts_that_only_serve_layers_are_learned(
     known = node.interceptor.interception
     for endpoint in (Endpoint("layers.test", 443), learned or Endpoint("reg.test", 443)):
         alone = "serves layers only" if endpoint == learned else ""
-        assert known.leave(endpoint) == alone
+        assert known.leave(endpoint, lambda: 0) == alone
     assert flow.response.stream is True
 
 
+@pytest.mark.parametrize(
+    ("registry", "sni"),
+    [
+        ("http://reg.test", None),
+        ("http://reg.test", "reg.test"),
+        ("https://reg.test", "users.test"),
+        ("https://reg.test", None),
+    ],
+)
+async def test_what_tls_does_not_vouch_for_teaches_nothing(
+    node: Node, registry: str, sni: str | None
+) -> None:
+    """Any user of the node could have any host left alone, by a server of its own."""
+    flow = request_flow(blob(1, registry), mode="transparent", sni=sni)
+    await node.addon.requestheaders(flow)
+    answer(flow, 307, Location="https://192.0.2.9/x")
+    await node.addon.responseheaders(flow)
+    known = node.interceptor.interception
+    assert known.leave(Endpoint("192.0.2.9", 443), lambda: 0) == ""
+    assert node.signalled == []
+
+
+async def test_a_registry_that_is_named_is_none_that_only_serves_layers(node: Node) -> None:
+    node.context.configure(node.interceptor, metahub_registries=["reg.test", "hub.test"])
+    flow = request_flow(blob(1), sni="reg.test")
+    await node.addon.requestheaders(flow)
+    answer(flow, 307, Location="https://hub.test/x")
+    await node.addon.responseheaders(flow)
+    assert node.interceptor.interception.leave(Endpoint("hub.test", 443), lambda: 0) == ""
+
+
 async def test_redirects_of_other_requests_teach_nothing(node: Node) -> None:
-    flow = request_flow(BY_TAG)
+    flow = request_flow(BY_TAG, sni="reg.test")
     await node.addon.requestheaders(flow)
     answer(flow, 307, Location="https://layers.test/x")
     await node.addon.responseheaders(flow)
-    assert node.interceptor.interception.leave(Endpoint("layers.test", 443)) == ""
+    assert node.interceptor.interception.leave(Endpoint("layers.test", 443), lambda: 0) == ""
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import socket
+
 import pytest
 
 from metahub_addon.own_addresses import is_own_address
@@ -19,3 +21,15 @@ from metahub_addon.own_addresses import is_own_address
 def test_is_own_address(address: str, own: bool) -> None:
     assert is_own_address(address) is own
     assert is_own_address(address) is own, "and as it was remembered"
+
+
+def test_that_any_address_can_be_bound_to_makes_none_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with the sysctl net.ipv4.ip_nonlocal_bind, which load balancers' hosts set."""
+
+    class Socket(socket.socket):
+        def bind(self, _: object) -> None:
+            pass
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    assert is_own_address("192.0.2.78") is False
+    assert is_own_address("2001:db8::78") is False

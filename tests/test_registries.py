@@ -145,6 +145,23 @@ def test_one_bad_pattern_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
+    ("texts", "named"),
+    [
+        ([], False),
+        (["reg.test"], True),
+        (["REG.test:443"], True),
+        (["reg.test:5000"], False),
+        (["*.test"], False),
+        (["*", "other.test"], False),
+        (["*", "reg.test"], True),
+    ],
+)
+def test_who_is_named_outright(texts: list[str], named: bool) -> None:
+    """A wildcard includes whoever it matches, and vouches for none."""
+    assert parse_registries(texts).name_one("reg.test", 443) is named
+
+
+@pytest.mark.parametrize(
     ("texts", "ports"),
     [
         ([], (443,)),

@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -13,11 +14,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from cachetools import TTLCache
 
-from metahub_addon.relay import Order, Relay
+from metahub_addon import relay as relay_module
+from metahub_addon.relay import Order, Relay, _Handler
 from metahub_addon.upstream import Registry
 from support.certificates import make_authority
 from support.embedded_registry import EmbeddedRegistry, Handler, serving, sha256
+from support.fake_timer import FakeTimer
 from support.mitmdump import free_port
 
 LAYER = bytes(range(256)) * 5000
@@ -189,11 +193,32 @@ def test_a_range_is_passed_on(relay: Relay, registry: EmbeddedRegistry) -> None:
     assert got.headers["ETag"] == '"x"'
 
 
-def test_a_redirect_is_the_clients_to_follow(relay: Relay, registry: EmbeddedRegistry) -> None:
-    place = {"Location": "https://layers.test/x?signature=y"}
+@pytest.mark.parametrize(
+    ("location", "followed"),
+    [
+        ("https://layers.test/x?signature=y", "https://layers.test/x?signature=y"),
+        ("//layers.test/x", "http://layers.test/x"),
+        ("/_storage/abc?x=y", "http://reg.test/_storage/abc?x=y"),
+        ("other", f"http://reg.test{TARGET.rpartition('/')[0]}/other"),
+    ],
+)
+def test_a_redirect_is_the_clients_to_follow(
+    relay: Relay, registry: EmbeddedRegistry, location: str, followed: str
+) -> None:
+    """Where it is relative, it is so to the registry: this port has nothing else."""
+    place = {"Location": location}
     registry.faults["/blobs/"] = lambda handler: handler.reply(307, headers=place)
     got = get(relay.ticket(order(registry)))
-    assert (got.status, got.headers["Location"]) == (307, place["Location"])
+    assert (got.status, got.headers["Location"]) == (307, followed)
+
+
+def test_a_body_that_is_encoded_all_the_same_is_said_to_be(
+    relay: Relay, registry: EmbeddedRegistry
+) -> None:
+    """Else its digest would seem wrong."""
+    encoded = {"Content-Encoding": "gzip"}
+    registry.faults["/blobs/"] = lambda handler: handler.reply(200, b"x", encoded)
+    assert get(relay.ticket(order(registry))).headers["Content-Encoding"] == "gzip"
 
 
 @pytest.mark.parametrize(
@@ -316,14 +341,33 @@ def test_a_registry_that_is_gone_is_a_bad_gateway(
 
 @pytest.mark.parametrize("target", [f"{TARGET}?x=é", f"{TARGET}?x=\udce9", f"{TARGET}?x=a b"])
 def test_a_target_that_cannot_be_sent_is_a_bad_gateway(
-    relay: Relay, registry: EmbeddedRegistry, target: str, capfd: pytest.CaptureFixture[str]
+    relay: Relay,
+    registry: EmbeddedRegistry,
+    target: str,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert get(relay.ticket(order(registry, target))).status == 502
     assert "Traceback" not in capfd.readouterr().err
     assert registry.seen == []
+    assert "a layer was not relayed: " in caplog.text
 
 
-def test_what_is_too_much_at_once_is_told_so_and_then_served_again() -> None:
+@pytest.mark.parametrize("value", [b"Bearer top-secret\rx", b"Bearer top-secret\x00\ny"])
+def test_credentials_that_cannot_be_sent_are_not_shown(
+    relay: Relay,
+    registry: EmbeddedRegistry,
+    value: bytes,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """http.client quotes what it refuses."""
+    assert get(relay.ticket(order(registry, Authorization=value))).status == 502
+    assert "a layer was not relayed: ValueError" in caplog.text
+    assert "secret" not in "".join([caplog.text, *capfd.readouterr()])
+
+
+def test_what_is_promised_and_what_is_copied_takes_room() -> None:
     """Each copy is held back by the registry until all have been asked for."""
     registry = EmbeddedRegistry(blobs={sha256(LAYER): LAYER})
     held, gate = threading.Semaphore(0), threading.Event()
@@ -335,15 +379,16 @@ def test_what_is_too_much_at_once_is_told_so_and_then_served_again() -> None:
 
     registry.faults["/blobs/"] = hold
     with serving(registry), relaying() as relay, ExitStack() as clients:
-        waiting = []
+        urls = []
         for _ in range(COPIES):
-            url = urlsplit(relay.ticket(order(registry)))
-            client = socket.create_connection((url.hostname, url.port), 30)
-            clients.enter_context(client)
-            client.sendall(f"GET {url.path} HTTP/1.1\r\n\r\n".encode())
-            assert held.acquire(timeout=30)
-            waiting.append(client)
-        assert get(relay.ticket(order(registry))).status == 503
+            assert relay.has_room
+            urls.append(relay.ticket(order(registry)))
+        assert not relay.has_room, "all is promised"
+        late = relay.ticket(order(registry))
+        waiting = [ask(clients, url) for url in [*urls, late]]
+        for _ in waiting:
+            assert held.acquire(timeout=30), "what was promised is kept"
+        assert not relay.has_room, "all is under way"
         gate.set()
         for client in waiting:
             answer = http.client.HTTPResponse(client)
@@ -351,8 +396,154 @@ def test_what_is_too_much_at_once_is_told_so_and_then_served_again() -> None:
             assert answer.read() == LAYER
             answer.close()
         registry.faults.clear()
+        assert waits_for_room(relay)
         for _ in range(COPIES + 1):
             assert get(relay.ticket(order(registry))).status == 200
+
+
+def ask(clients: ExitStack, url: str) -> socket.socket:
+    """A client that has shown its ticket."""
+    place = urlsplit(url)
+    client = clients.enter_context(socket.create_connection((place.hostname, place.port), 30))
+    client.sendall(f"GET {place.path} HTTP/1.1\r\n\r\n".encode())
+    return client
+
+
+def waits_for_room(relay: Relay) -> bool:
+    """True as soon as nothing is promised nor copied; a copy ends a little after its body."""
+    end = time.monotonic() + 10
+    while relay._copying and time.monotonic() < end:
+        time.sleep(0.01)
+    return relay.has_room and relay._copying == 0
+
+
+def test_a_ticket_that_nobody_shows_takes_no_room_for_long(registry: EmbeddedRegistry) -> None:
+    timer = FakeTimer()
+    with relaying() as relay:
+        relay._tickets = TTLCache(4096, 30, timer)
+        for _ in range(COPIES):
+            relay.ticket(order(registry))
+        assert not relay.has_room
+        timer.wait(31)
+        assert relay.has_room
+
+
+def test_no_place_is_lost_however_a_copy_ends(registry: EmbeddedRegistry) -> None:
+    with relaying() as relay:
+        for fault in (not_found, hang_up, short):
+            registry.faults["/blobs/"] = fault
+            for target in (TARGET, f"{TARGET}?x=é"):
+                get(relay.ticket(order(registry, target)))
+        assert waits_for_room(relay)
+
+
+def not_found(handler: Handler) -> None:
+    handler.reply(404)
+
+
+def test_a_client_whose_line_cannot_be_set_up_takes_no_place(
+    registry: EmbeddedRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where it has gone in the same moment."""
+    monkeypatch.setattr(relay_module, "_SOCKET_BUFFER", "no size")
+    with relaying() as relay:
+        with pytest.raises(http.client.RemoteDisconnected):
+            get(relay.ticket(order(registry)))
+        assert waits_for_room(relay)
+    assert registry.seen == []
+
+
+def test_many_who_come_at_once_are_all_heard(registry: EmbeddedRegistry) -> None:
+    """A node that boots: while the port does not get to accept, none is turned away.
+
+    What a full queue turns away comes again a second later.
+    """
+    with relaying() as relay, ExitStack() as clients:
+        server = relay._server
+        server.shutdown()
+        place = server.server_address[:2]
+        for _ in range(100):
+            client = clients.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(place)
+            assert select.select([], [client], [], 0.9)[1], "not even connected"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+def test_who_shows_no_ticket_takes_no_thread_for_long(
+    registry: EmbeddedRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any user of the node may connect, and as often as it likes."""
+    monkeypatch.setattr(_Handler, "timeout", 3600)
+    with relaying() as relay, ExitStack() as idle:
+        url = urlsplit(relay.ticket(order(registry)))
+        before = threading.active_count()
+        clients = [
+            idle.enter_context(socket.create_connection((url.hostname, url.port), 30))
+            for _ in range(3 * COPIES)
+        ]
+        turned_away = [clients[at].recv(1) for at in range(2 * COPIES, 3 * COPIES)]
+        assert turned_away == [b""] * COPIES
+        assert threading.active_count() - before <= 2 * COPIES
+        for client in clients:
+            client.close()
+        end = time.monotonic() + 10
+        while threading.active_count() > before and time.monotonic() < end:
+            time.sleep(0.01)
+        assert get(url.geturl()).body == LAYER, "who comes afterwards is served"
+
+
+def test_a_client_that_says_nothing_is_hung_up_on(
+    registry: EmbeddedRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _Handler.timeout <= 5
+    monkeypatch.setattr(_Handler, "timeout", 0.05)
+    with relaying() as relay:
+        url = urlsplit(relay.ticket(order(registry)))
+        with socket.create_connection((url.hostname, url.port), 10) as client:
+            assert client.recv(1) == b""
+
+
+def test_a_registry_may_take_its_time_once_the_ticket_is_shown(
+    registry: EmbeddedRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that reads slowly is not one that says nothing."""
+    seen = []
+
+    def remember(_: Relay, __: Order, client: _Handler) -> None:
+        seen.append(client.connection.gettimeout())
+        client.send_error(404)
+
+    monkeypatch.setattr(Relay, "copy", remember)
+    with relaying() as relay:
+        assert get(relay.ticket(order(registry))).status == 404
+    assert seen == [60]
+
+
+def test_clients_that_go_away_are_not_printed(
+    registry: EmbeddedRegistry, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with relaying() as relay:
+        url = urlsplit(relay.ticket(order(registry)))
+        for _ in range(5):
+            with socket.create_connection((url.hostname, url.port), 10) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                client.sendall(b"GET /")
+        get(url.geturl())
+    shown = capfd.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+
+
+def test_the_port_opens_without_a_look_up_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of localhost's: without /etc/hosts and DNS it takes seconds, from the event loop's."""
+
+    def never(*_: object) -> str:
+        raise AssertionError("looked up a name")
+
+    for name in ("getfqdn", "gethostbyaddr"):
+        monkeypatch.setattr(socket, name, never)
+    with relaying():
+        pass
 
 
 def test_after_close_no_ticket_is_taken(registry: EmbeddedRegistry) -> None:

@@ -48,6 +48,14 @@ async def test_a_key_that_is_not_the_cas(tlsconfig: TlsConfig) -> None:
         check_handshake()
 
 
+async def test_without_mitmproxys_addon_for_tls() -> None:
+    with (
+        taddons.context(ProxyOptions()),
+        pytest.raises(UnwellError, match="mitmproxy has no addon for TLS"),
+    ):
+        check_handshake()
+
+
 async def test_no_answer_at_all(confdir: Path) -> None:
     mute = Mute()
     with taddons.context(ProxyOptions(), mute) as context:

@@ -93,7 +93,11 @@ def signal(folder: Path, rules: str, group: str = GROUP) -> Outcome:
 
 
 def _value(element: Any) -> Any:
-    return element["elem"]["val"] if isinstance(element, dict) else element
+    """An element, with its own time if it has one that is not the set's."""
+    if not isinstance(element, dict):
+        return element
+    value, seconds = element["elem"]["val"], element["elem"].get("timeout")
+    return f"{value} for {seconds} s" if seconds else value
 
 
 def test_the_rules_hear_each_signal_and_let_none_leave(tmp_path: Path) -> None:
@@ -103,11 +107,13 @@ def test_the_rules_hear_each_signal_and_let_none_leave(tmp_path: Path) -> None:
         "another": True,
         "IPv4": True,
         "IPv6": True,
+        "IPv4 briefly": True,
+        "IPv6 briefly": True,
         "no route": False,
     }
     assert found.noted["alive"] == [443, 5000]
-    assert found.noted["direct4"] == ["192.0.2.9"]
-    assert found.noted["direct6"] == ["2001:db8::9"]
+    assert found.noted["direct4"] == ["192.0.2.10 for 60 s", "192.0.2.9"]
+    assert found.noted["direct6"] == ["2001:db8::10 for 60 s", "2001:db8::9"]
     assert found.left == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 from integration.conftest import FAMILY, NAME
 from integration.test_proxy import url
 from support.certificates import make_authority
-from support.embedded_registry import EmbeddedRegistry, serving
+from support.embedded_registry import EmbeddedRegistry, Handler, serving
 from support.mitmdump import Mitmdump, mitmdump
 from support.through import issuer_through, trusting
 
@@ -30,6 +30,7 @@ class Node:
     shared: EmbeddedRegistry
     unnamed: EmbeddedRegistry
     unknown: EmbeddedRegistry
+    silent: EmbeddedRegistry
 
     def issuer(self, registry: EmbeddedRegistry, trusts: str) -> str:
         port = self.proxy.ports[0]
@@ -52,10 +53,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     other_ca, *other_files = make_authority(other, "127.0.0.1", "localhost")
     profile = folder / "profile.yaml"
     profile.write_text("machine_type: type1\nplatform: linux/amd64\nfeatures: [cpu:broadwell]\n")
-    registries = [EmbeddedRegistry() for _ in range(5)]
+    registries = [EmbeddedRegistry() for _ in range(6)]
     for registry in registries:
         registry.put_family(NAME, "list", FAMILY)
-    named, refused, shared, unnamed, unknown = registries
+    named, refused, shared, unnamed, unknown, silent = registries
     tls = (cert, key)
     with (
         serving(named, tls),
@@ -63,6 +64,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         serving(shared, tls),
         serving(unnamed, tls),
         serving(unknown, (str(other_files[0]), str(other_files[1]))),
+        serving(silent, tls),
     ):
         options = [
             f"metahub_registries=localhost:{registry.port}"
@@ -114,8 +116,20 @@ def test_a_registry_that_the_proxy_cannot_verify_is_left_alone_at_the_second_try
         answer = client.get(f"https://localhost:{node.unknown.port}{url('list')}")
     assert answer.status_code == 502
     assert node.unknown.seen == []
-    node.proxy.wait_for(f"localhost:{node.unknown.port}: left alone for 5 minutes: ")
+    node.proxy.wait_for(f"localhost:{node.unknown.port}: left alone for 300 s: ")
     assert node.issuer(node.unknown, "other") == OWN, "every such authority bears this name"
+
+
+def test_a_registry_that_gives_no_answer_is_left_to_the_clients_next_try(node: Node) -> None:
+    def hang_up(handler: Handler) -> None:
+        handler.close_connection = True
+
+    node.silent.faults["/v2/"] = hang_up
+    with node.client() as client:
+        answer = client.get(f"https://localhost:{node.silent.port}{url('list')}")
+    assert answer.status_code == 502
+    node.proxy.wait_for(f"localhost:{node.silent.port}: left alone for 20 s: ")
+    assert node.issuer(node.silent, OWN) == OWN
 
 
 def mirror(node: Node, method: str, path: str) -> httpx.Response:

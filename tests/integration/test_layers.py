@@ -1,5 +1,6 @@
 """The ways that layers take through a real proxy: past it, by the relay, or streamed."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -86,11 +87,12 @@ def test_a_layer_with_credentials_comes_from_the_relay(
     assert "and-secret" not in relaying.proxy.log
 
 
-def test_who_comes_back_gets_that_layer_through_and_the_later_ones(
+def test_who_comes_back_gets_that_layer_through_and_then_the_later_ones(
     relaying: Relaying, registry: EmbeddedRegistry
 ) -> None:
-    assert get(relaying.proxy, registry, layer(0), **TOKEN).status_code == 307
-    for number in (0, 1, 2, 0):
+    for number in (0, 1, 2):
+        assert get(relaying.proxy, registry, layer(number), **TOKEN).status_code == 307
+    for number in (0, 1, 2, 3, 0):
         answer = get(relaying.proxy, registry, layer(number), **TOKEN)
         assert (answer.status_code, answer.content) == (200, LAYERS[number])
     other = get(relaying.proxy, registry, layer(3), "containerd/1.7.20", **TOKEN)
@@ -153,26 +155,41 @@ def test_without_the_ports_all_layers_are_streamed(node: Node, headers: dict[str
         assert (answer.status_code, answer.content) == (200, LAYERS[number])
 
 
-def test_a_host_that_layers_come_from_is_left_alone(
-    relaying: Relaying, registry: EmbeddedRegistry, tmp_path: Path
-) -> None:
-    """Although all registries are taken; one that a registry sends to as a registry stays so."""
+@pytest.mark.parametrize("registry_scheme", ["https", "http"])
+def test_a_host_that_layers_come_from_is_left_alone(tmp_path: Path, registry_scheme: str) -> None:
+    """Although all registries are taken; one that a registry sends to as a registry stays so.
+
+    Over plain HTTP nobody vouches for the registry: then nothing is learned.
+    """
     ca, cert, key = make_authority(tmp_path, "127.0.0.1", "localhost")
     tls = (str(cert), str(key))
-    with serving(EmbeddedRegistry(), tls) as layers, serving(EmbeddedRegistry(), tls) as other:
+    is_vouched = registry_scheme == "https"
+    options = [f"ssl_verify_upstream_trusted_ca={ca}"]
+    with (
+        serving(filled(), tls if is_vouched else None) as listed,
+        serving(EmbeddedRegistry(), tls) as layers,
+        serving(EmbeddedRegistry(), tls) as other,
+        mitmdump(tmp_path / "proxy", ["regular"], options=options) as proxy,
+    ):
+        proxy_ca = tmp_path / "proxy" / "mitmproxy-ca-cert.pem"
         places = {
-            layer(0): f"https://localhost:{layers.port}/bucket/0?signature=1",
-            layer(1): f"https://localhost:{other.port}{layer(1)}",
+            layer(0): f"https://127.0.0.1:{layers.port}/bucket/0?signature=1",
+            layer(1): f"https://127.0.0.1:{other.port}{layer(1)}",
         }
-        for path, place in places.items():
-            registry.faults[path] = moved_to(place)
-            for headers in (TOKEN, {}):
-                answer = get(relaying.proxy, registry, path, **headers)
+        with httpx.Client(
+            proxy=f"http://127.0.0.1:{proxy.ports[0]}", verify=trusting(proxy_ca), trust_env=False
+        ) as client:
+            for path, place in places.items():
+                listed.faults[path] = moved_to(place)
+                answer = client.get(f"{registry_scheme}://localhost:{listed.port}{path}")
                 assert answer.status_code == 307
                 assert answer.headers["Location"] == place
-        port = relaying.proxy.ports[0]
-        assert issuer_through(port, "localhost", layers.port, ca) == "test CA"
-        assert issuer_through(port, "localhost", other.port, relaying.ca) == "mitmproxy"
+        port = proxy.ports[0]
+        if is_vouched:
+            assert issuer_through(port, "127.0.0.1", layers.port, ca) == "test CA"
+        else:
+            assert issuer_through(port, "127.0.0.1", layers.port, proxy_ca) == "mitmproxy"
+        assert issuer_through(port, "127.0.0.1", other.port, proxy_ca) == "mitmproxy"
 
 
 def moved_to(place: str):  # type: ignore[no-untyped-def]
@@ -243,9 +260,19 @@ def test_credentials_do_not_go_there(bypassing: Bypassing) -> None:
 
 def test_who_comes_back_from_there_gets_it_through(bypassing: Bypassing) -> None:
     agent = "skopeo/1.18"
-    assert get(bypassing.proxy, bypassing.plain, layer(0), agent).status_code == 307
-    for number in (0, 1):
+    for number in (0, 1, 2):
+        assert get(bypassing.proxy, bypassing.plain, layer(number), agent).status_code == 307
         assert get(bypassing.proxy, bypassing.plain, layer(number), agent).status_code == 200
+    assert get(bypassing.proxy, bypassing.plain, layer(3), agent).status_code == 200
+
+
+def test_a_second_pull_while_the_first_is_under_way_is_no_return(bypassing: Bypassing) -> None:
+    agent = "containers/5.31"
+    place = ("127.0.0.1", bypassing.past[0].port)
+    with socket.create_connection(place, 10):
+        for number in (0, 1, 2, 3) * 2:
+            answer = get(bypassing.proxy, bypassing.plain, layer(number), agent)
+            assert answer.status_code == 307
 
 
 def test_where_nobody_serves_the_layers_port_layers_go_through(bypassing: Bypassing) -> None:

@@ -17,6 +17,8 @@ heard = {
     "another": firewall.beat(5000),
     "IPv4": firewall.let_past("192.0.2.9"),
     "IPv6": firewall.let_past("2001:db8::9"),
+    "IPv4 briefly": firewall.let_past("192.0.2.10", briefly=True),
+    "IPv6 briefly": firewall.let_past("2001:db8::10", briefly=True),
     "no route": firewall.let_past("203.0.113.9"),
 }
 firewall.close()
