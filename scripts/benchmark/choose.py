@@ -1,16 +1,10 @@
 """Parse and choose among many children: time as a multiple of json.loads of the same bytes."""
 
-import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
-
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 from metahub_addon.features import Feature
 from metahub_addon.index import parse_index
@@ -27,6 +21,7 @@ CPUS = (
 GPUS = ("", "7.0", "8.0", "8.6", "8.9", "9.0a", "10.0f", "12.0")
 MPIS = ("", "openmpi", "mpich", "intel")
 TARGETS = {"parse": 50.0, "choose": 20.0}  # milliseconds, for 1,000 children
+ROUNDS = 30
 
 
 def family(children: int) -> bytes:
@@ -67,13 +62,9 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--children", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args()
-    body, machine = family(options.children), host()
+def measure(children: int) -> dict[str, Any]:
+    """Each work as medians, and as a multiple of json.loads; the first time, too."""
+    body, machine = family(children), host()
     index = parse_index(body, OCI_INDEX)
     works: dict[str, Callable[[], Any]] = {
         "json.loads": lambda: json.loads(body),
@@ -82,13 +73,11 @@ def main() -> int:
     }
     times: dict[str, list[float]] = {name: [] for name in works}
     first = {name: seconds(work) for name, work in works.items()}  # with cold caches
-    quiet = options.json or not sys.stderr.isatty()
-    rounds = track(range(options.rounds), "measuring", console=Console(stderr=True), disable=quiet)
-    for _ in rounds:
+    for _ in range(ROUNDS):
         for name, work in works.items():  # in turns: noise meets all of them
             times[name].append(seconds(work))
     base = statistics.median(times["json.loads"])
-    rows = {
+    rows: dict[str, Any] = {
         name: {
             "median ms": round(statistics.median(taken) * 1000, 2),
             "first ms": round(first[name] * 1000, 2),
@@ -96,22 +85,6 @@ def main() -> int:
         }
         for name, taken in times.items()
     }
-    if options.json:
-        print(json.dumps({"children": options.children, "bytes": len(body), **rows}, indent=2))
-    else:
-        table = Table(title=f"{options.children} children, {len(body)} bytes")
-        for column in ("work", "median ms", "first ms", "of json.loads", "target ms"):
-            table.add_column(column, justify="left" if column == "work" else "right")
-        for name, row in rows.items():
-            goal = TARGETS.get(name, 0) * options.children / 1000
-            table.add_row(name, *map(str, row.values()), f"{goal:g}" if goal else "")
-        Console().print(table)
-    met = all(
-        statistics.median(times[name]) * 1000 <= goal * options.children / 1000
-        for name, goal in TARGETS.items()
-    )
-    return 0 if met else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    for name, goal in TARGETS.items():
+        rows[name]["target ms"] = goal * children / 1000
+    return {"children": children, "bytes": len(body), **rows}

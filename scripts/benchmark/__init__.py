@@ -1,0 +1,1 @@
+"""The bench: what a pull costs through the addon, side by side with the other ways."""
