@@ -36,6 +36,7 @@ MASKED = (
     *("proc-sys-fs-binfmt_misc.automount", "timers.target", "systemd-resolved.service"),
     *("modprobe@.service", "systemd-logind.service", "systemd-pstore.service"),
 )
+EMPTY = ("/tmp/", "/run/")
 TARGET = """[Unit]
 Requires=test.service
 Wants=multi-user.target
@@ -108,6 +109,7 @@ def become_systemd(spec: Spec, boot: int) -> None:
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWCGROUP):
         raise OSError(ctypes.get_errno(), "unshare of the cgroup namespace")
     mount_kernel()
+    show_again(spec.visible)
     mount_devices()
     mount_cgroups(spec.hierarchies)
     shown = ((spec.folder, SHARED, "rw"), (f"{WORK}/upper", UPPER, "ro"), ("/", LOWER, "ro"))
@@ -133,6 +135,20 @@ def mount_kernel() -> None:
     mount("sysfs", ROOT / "sys", "ro")
     mount("tmpfs", ROOT / "run", "mode=755")
     mount("tmpfs", ROOT / "tmp", "mode=1777")
+
+
+def show_again(paths: Sequence[str]) -> None:
+    """What lies below a folder that is empty in the root: a clone in /tmp, say."""
+    for path in sorted(paths):
+        target = Path(f"{ROOT}{path}")
+        if not path.startswith(EMPTY) or target.exists():
+            continue
+        if Path(path).is_dir():
+            target.mkdir(parents=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+        bind(path, target)
 
 
 def mount_devices() -> None:

@@ -91,7 +91,7 @@ def play(
     script fails or the time is up.
     """
     python = sys.executable
-    needed = [script, Path(python), Path(python).resolve(), BOOT, *visible]
+    needed = [Path(sys.prefix), script, Path(python).resolve(), BOOT, *visible]
     with own_cgroups("metahub-root") as hierarchies:
         spec = Spec(
             script=str(script),
