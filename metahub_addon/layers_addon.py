@@ -218,14 +218,15 @@ class Layers:
         return offers
 
     async def _serves(self, repository: Repository, digest: str) -> bool | None:
-        authority = repository.registry.authority
-        try:
-            async with asyncio.timeout(_QUESTION_SECONDS):
-                return await self._fetcher().serves(repository, digest)
-        except FetchError as error:
-            logger.warning("%s: layers can't go this way: %s", authority, error)
-        except TimeoutError:
-            logger.warning("%s: layers can't go this way: no answer in time", authority)
+        """Twice if need be: a kept connection may have ended just now."""
+        for is_last in (False, True):
+            try:
+                async with asyncio.timeout(_QUESTION_SECONDS):
+                    return await self._fetcher().serves(repository, digest)
+            except (FetchError, TimeoutError) as error:
+                if is_last:
+                    what = f"{repository.registry.authority}: layers can't go this way"
+                    logger.warning("%s: %s", what, str(error) or "no answer in time")
         return False
 
     async def _resolve(self, endpoint: Endpoint) -> None:

@@ -184,13 +184,13 @@ async def test_a_registry_whose_layers_are_not_there(past: Node, answered: bool 
     assert past.counts == {"layers through": 1}
 
 
-async def test_a_port_that_nobody_serves_is_asked_once(
+async def test_a_port_that_nobody_serves_is_asked_twice_and_then_no_more(
     past: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
     past.registries.error = "ConnectError"
     for layer in range(3):
         assert sent_to(await past.get(layer)) == ""
-    assert len(past.registries.asked) == 1
+    assert len(past.registries.asked) == 2
     assert "reg.test:17443: layers can't go this way: ConnectError" in caplog.text
 
 
@@ -320,7 +320,7 @@ async def test_a_way_that_takes_long_to_say_so_is_none(
     relayed.registries.silent = True
     for layer in range(3):
         assert sent_to(await relayed.get(layer, **TOKEN)) == ""
-    assert len(relayed.registries.asked) == 1
+    assert len(relayed.registries.asked) == 2
     assert "reg.test: layers can't go this way: no answer in time" in caplog.text
 
 
@@ -328,7 +328,20 @@ async def test_a_fault_of_the_registry_closes_the_way_for_a_while(relayed: Node)
     relayed.registries.error = "the registry answered 503"
     for layer in range(3):
         assert sent_to(await relayed.get(layer, **TOKEN)) == ""
-    assert len(relayed.registries.asked) == 1
+    assert len(relayed.registries.asked) == 2
+
+
+async def test_a_connection_that_has_just_ended_closes_no_way(
+    relayed: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serves = relayed.registries.serves
+
+    async def serves_at_the_second_try(repository: Repository, digest: str) -> bool | None:
+        monkeypatch.setattr(relayed.registries, "serves", serves)
+        raise FetchError("ReadError")
+
+    monkeypatch.setattr(relayed.registries, "serves", serves_at_the_second_try)
+    assert sent_to(await relayed.get(1, **TOKEN))
 
 
 async def test_what_the_relay_has_no_room_for_goes_through(relayed: Node) -> None:

@@ -65,6 +65,10 @@ def firewall(redirected: Sequence[Redirected]) -> str:
     type filter hook output priority filter; policy accept;
     meta skgid {GROUP} udp sport {FIREWALL_PORT} drop
   }}
+  chain replies {{
+    type filter hook prerouting priority mangle; policy accept;
+    tcp sport 443 ct direction reply ct original proto-dst {LAYERS_PORT} tcp sport set {LAYERS_PORT}
+  }}
   chain own {{
     type filter hook output priority raw; policy accept;
     meta skgid {GROUP} ct original zone set {OWN_ZONE}

@@ -76,9 +76,12 @@ def measure(registry: BenchRegistry, settings: Settings, advance: Callable[[], N
             for key, host in in_turn(HOSTS, at):
                 taken[key].append(pull(docker, f"{host}/{NAME}:round-{at}"))
                 advance()
-    ways = layers_by(registry.node.folder / f"mitmdump-{BYPASS.key}.log")
+    log = registry.node.folder / f"mitmdump-{BYPASS.key}.log"
+    ways = layers_by(log)
     if ways.keys() != {"past", "relay"}:
-        raise RuntimeError(f"layers took other ways than past the proxy and the relay: {ways}")
+        lines = [line for line in log.read_text().splitlines() if "layers can't" in line]
+        said = "; ".join(lines[-5:])
+        raise RuntimeError(f"layers took other ways than past and by the relay: {ways} {said}")
     mib = settings.pull_layers * settings.pull_layer_mib
     return {"MiB": mib, "routes": {key: summary(key, taken) for key in HOSTS}}
 
