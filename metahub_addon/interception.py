@@ -109,7 +109,7 @@ class Interception:
     def note_manifest(self, endpoint: Endpoint, address: str) -> None:
         """A manifest was asked for here: this is a registry, whatever else it serves."""
         self._serves_manifests[endpoint] = True
-        self._addresses[address] = True
+        self.note_address(address)
         self._serves_layers.pop(endpoint, None)
 
     def note_layers(self, registry: Endpoint, endpoint: Endpoint) -> bool:

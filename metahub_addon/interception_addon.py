@@ -107,7 +107,7 @@ class Interceptor:
             await asyncio.sleep(_LOOK_UP_SECONDS)
 
     def let_past(self, endpoint: Endpoint, address: str) -> None:
-        """Have the firewall leave an address alone, if only layers come from there."""
+        """Have the firewall leave an address alone, if there is nothing for us there."""
         if self.interception.may_pass(endpoint, address):
             self._signal(address)
 

@@ -1,14 +1,12 @@
 """Play all scenarios once, in namespaces that end with everything that ran in them."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.missing import UNSHARE, missing_part
+from support.missing import missing_part
+from support.namespaces import play
 
 NODE = Path(__file__).with_name("node.py")
 COMMANDS = (
@@ -43,14 +41,4 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     lacking = missing()
     if lacking:
         pytest.skip(f"missing: {lacking}")
-    folder = tmp_path_factory.mktemp("node")
-    played = subprocess.run(
-        ["timeout", "--kill-after", "10", "240", *UNSHARE, sys.executable, str(NODE), str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert played.returncode == 0, played.stderr[-5000:]
-    assert list(folder.iterdir()) == [], "the node left files behind"
-    found: dict[str, Any] = json.loads(played.stdout)
-    return found
+    return play(NODE, tmp_path_factory.mktemp("node"), 240)

@@ -1,14 +1,12 @@
 """Play the Kubernetes node once, in namespaces that end with everything that ran in them."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.missing import UNSHARE, missing_part
+from support.missing import missing_part
+from support.namespaces import play
 
 PLAY = Path(__file__).with_name("mirrored.py")
 PROBES = {"namespaces": ["mount", "-t", "tmpfs", "tmpfs", "/mnt"]}
@@ -20,15 +18,6 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What each pull got, and what lay on the node."""
     if lacking := missing_part(COMMANDS, ["/bin/busybox"], PROBES):
         pytest.skip(f"missing: {lacking}")
-    folder = tmp_path_factory.mktemp("kubernetes")
-    done = subprocess.run(
-        ["timeout", "--kill-after", "10", "120", *UNSHARE, sys.executable, str(PLAY), str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-5000:]
-    assert list(folder.iterdir()) == [], "the node left files behind"
-    results: dict[str, Any] = json.loads(done.stdout)
+    results = play(PLAY, tmp_path_factory.mktemp("kubernetes"), 120)
     assert "failed" not in results, results["failed"]
     return results
