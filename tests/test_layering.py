@@ -11,40 +11,45 @@ SOURCE = Path(__file__).parent.parent / "metahub_addon"
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
-    {"match", "digest", "media_types", "oci_platform", "clients", "strict_yaml", "probe"}
-    | {"microarchitectures", "nfd", "printable", "registries"}
-    | {"firewall", "service_manager", "own_addresses", "idle_addons", "self_check"}
-    | {"reachability", "socket_table"},
-    {"cpu", "cpuinfo", "versions", "gfx", "registry", "this_host", "amdgpu", "fabric", "cloud"}
-    | {"interception", "manifest", "own_connections"},
-    {"cuda", "node_features", "bypass"},
+    {"clients", "digest", "firewall", "idle_addons", "match", "media_types"}
+    | {"microarchitectures", "nfd", "oci_platform", "own_addresses", "printable", "probe"}
+    | {"reachability", "registries", "self_check", "service_manager", "socket_table"}
+    | {"strict_yaml"},
+    {"amdgpu", "cloud", "cpu", "cpuinfo", "fabric", "gfx", "interception", "manifest"}
+    | {"node_addon", "own_connections", "registry", "this_host", "versions"},
+    {"bypass", "cuda", "node_features"},
     {"features", "nvidia"},
     {"index", "machine"},
-    {"requirements", "profile_parser", "nesting", "answer", "upstream", "detect"},
-    {"selection", "own_detection", "profile_writer", "flow_repository", "relay"},
-    {"compatibility", "decisions"},
-    {"rewrite", "profile_file", "http_fetcher", "report"},
-    {"remote", "interception_addon", "node_addon"},
-    {"layers_addon"},
-    {"addon", "cli"},
+    {"detect", "nesting", "profile_parser", "requirements", "upstream"},
+    {"answer", "flow_repository", "http_fetcher", "own_detection", "profile_writer"}
+    | {"relay", "selection"},
+    {"compatibility", "decisions", "interception_addon", "profile_file", "remote"} | {"report"},
+    {"cli", "layers_addon", "rewrite"},
+    {"addon"},
 )
 # What only the outermost modules may touch.
 OUTER = {
     "mitmproxy": {"addon", "flow_repository", "interception_addon", "layers_addon", "node_addon"}
-    | {"idle_addons", "self_check"},
-    "httpx": {"http_fetcher", "remote", "this_host"},
-    "http": {"relay"},
+    | {"hub_addon", "hub_flow", "idle_addons", "self_check", "tls_options", "web_addon"},
+    "httpx": {"http_connections", "http_fetcher", "hub_client", "registry_http", "remote"}
+    | {"this_host"},
+    "http": {"http_connections", "relay", "web_handler"},
+    "tornado": {"web_api", "web_handler", "web_hub_handler", "web_page", "web_server"}
+    | {"web_session", "web_type_pages"},
     "pynvml": {"this_host"},
-    "certifi": {"http_fetcher"},
-    "click": {"cli"},
-    "rich": {"cli", "report"},
-    "os": {"node_addon", "profile_file", "profile_writer", "this_host"},
-    "pathlib": {"addon", "cli", "http_fetcher", "profile_file", "profile_writer", "this_host"}
-    | {"own_connections"},
+    "certifi": {"tls_settings"},
+    "click": {"cli", "cli_hub", "password_input"},
+    "rich": {"cli", "cli_hub", "login_report", "report"},
+    "os": {"credential_helper", "file_replacement", "hub_addon", "hub_config_file", "node_addon"}
+    | {"profile_file", "profile_writer", "this_host", "upstream_credentials", "web_secret"},
+    "pathlib": {"addon", "cli", "cli_hub", "file_replacement", "http_fetcher", "hub", "hub_addon"}
+    | {"hub_client", "hub_config_file", "own_connections", "password_input", "profile_file"}
+    | {"profile_writer", "runtime_login", "this_host", "tls_settings", "upstream_credentials"}
+    | {"web_certificate", "web_secret", "web_styles"},
     "socket": {"firewall", "own_addresses", "reachability", "relay", "service_manager"}
-    | {"socket_table"},
+    | {"socket_table", "web_addon", "web_sockets"},
     "socketserver": {"relay"},
-    "subprocess": {"this_host"},
+    "subprocess": {"credential_helper", "runtime_login", "this_host"},
 }
 
 
