@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from metahub_addon.digest import digest_of, is_digest
 from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.media_types import essence
+from metahub_addon.shared_work import SharedWork
 
 _ENTRY_OVERHEAD = 1024
 
@@ -105,12 +106,16 @@ class Upstream:
         self._fetcher = fetcher
         self._seconds = seconds
         self._cache: LRUCache[tuple[str, ...], Document] = LRUCache(cache_bytes, getsizeof=_weight)
-        self._running: dict[tuple[str, ...], asyncio.Task[Document]] = {}
+        self._running = SharedWork[Document]()
 
     def put(self, repository: Repository, document: Document) -> None:
         """Keep a document that the caller has verified."""
         if _weight(document) <= self._cache.maxsize:
             self._cache[(*repository.identity, document.digest)] = document
+
+    def known(self, repository: Repository, digest: str) -> Document | None:
+        """A document that is at hand; whether the caller may have it is the caller's to know."""
+        return self._cache.get((*repository.identity, digest))
 
     async def fetch(
         self, repository: Repository, digest: str, accept: str, size: int | None = None
@@ -123,30 +128,20 @@ class Upstream:
         key = (*repository.identity, digest)
         document = self._cache.get(key)
         if document is None:
-            document = await asyncio.shield(self._task(key, repository, digest, accept))
+            document = await self._shared(key, repository, digest, accept)
         if document.media_type not in accept.split(", "):
             raise FetchError(f"{digest} is a {document.media_type!r}, expected {accept}")
         if size is not None and len(document.body) != size:
             raise FetchError(f"{digest} has {len(document.body)} bytes, the index says {size}")
         return document
 
-    def _task(
+    async def _shared(
         self, key: tuple[str, ...], repository: Repository, digest: str, accept: str
-    ) -> "asyncio.Task[Document]":
+    ) -> Document:
         credentials = repository.authorization.encode("utf-8", "surrogateescape")
         secret = hashlib.sha256(credentials).hexdigest()
         shared = (*key, secret, accept)
-        task = self._running.get(shared)
-        if task is None:
-            task = asyncio.create_task(self._fetch(key, repository, digest, accept))
-            self._running[shared] = task
-            task.add_done_callback(lambda done: self._forget(shared, done))
-        return task
-
-    def _forget(self, shared: tuple[str, ...], done: "asyncio.Task[Document]") -> None:
-        self._running.pop(shared, None)
-        if not done.cancelled():
-            done.exception()  # seen, also when nobody waits for it any longer
+        return await self._running.do(shared, lambda: self._fetch(key, repository, digest, accept))
 
     async def _fetch(
         self, key: tuple[str, ...], repository: Repository, digest: str, accept: str

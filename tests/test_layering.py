@@ -13,8 +13,8 @@ MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__in
 LAYERS = (
     {"clients", "digest", "firewall", "idle_addons", "match", "media_types"}
     | {"microarchitectures", "nfd", "oci_platform", "own_addresses", "printable", "probe"}
-    | {"reachability", "registries", "self_check", "service_manager", "socket_table"}
-    | {"strict_yaml"},
+    | {"reachability", "registries", "self_check", "service_manager", "shared_work"}
+    | {"socket_table", "strict_yaml"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "fabric", "gfx", "interception", "manifest"}
     | {"node_addon", "own_connections", "registry", "this_host", "versions"},
     {"bypass", "cuda", "node_features"},

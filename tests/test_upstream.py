@@ -33,6 +33,17 @@ async def test_what_was_put_is_not_fetched() -> None:
     assert fetcher.asked == []
 
 
+async def test_what_is_at_hand_is_known_without_a_fetch() -> None:
+    fetcher = FakeFetcher()
+    source = upstream(fetcher)
+    assert source.known(REPOSITORY, DIGEST) is None
+    found = await source.fetch(REPOSITORY, DIGEST, DOCKER_MANIFEST)
+    assert source.known(REPOSITORY, DIGEST) is found
+    assert source.known(replace(REPOSITORY, name="a/c"), DIGEST) is None
+    assert source.known(REPOSITORY, "sha256:no") is None
+    assert len(fetcher.asked) == 1
+
+
 @pytest.mark.parametrize(
     "other",
     [
