@@ -3,13 +3,12 @@
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
-import certifi
 import httpx
 
+from metahub_addon.http_connections import Connections
 from metahub_addon.index import MAX_MANIFEST_BYTES
+from metahub_addon.tls_settings import TlsSettings
 from metahub_addon.upstream import FetchError, Registry, Repository
 
 MAX_REDIRECTS = 3
@@ -17,56 +16,6 @@ MAX_REDIRECTS = 3
 # mitmproxy can ask for at once.
 _MAX_CONNECTIONS = 24
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_VERSIONS = {
-    "TLS1": ssl.TLSVersion.TLSv1,
-    "TLS1_1": ssl.TLSVersion.TLSv1_1,
-    "TLS1_2": ssl.TLSVersion.TLSv1_2,
-    "TLS1_3": ssl.TLSVersion.TLSv1_3,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsSettings:
-    """mitmproxy's options for TLS towards servers, by the same meaning."""
-
-    insecure: bool = False
-    trusted_ca: str | None = None
-    trusted_confdir: str | None = None
-    client_certs: str | None = None
-    ciphers: str | None = None
-    version_min: str = "TLS1_2"
-    version_max: str = "UNBOUNDED"
-
-    def client_cert(self, host: str) -> str | None:
-        """The client certificate for a host: the one file, or the host's in the folder."""
-        if not self.client_certs:
-            return None
-        path = Path(self.client_certs).expanduser()
-        if path.is_file():
-            return str(path)
-        own = path / f"{host}.pem"
-        return str(own) if own.is_file() else None
-
-    def context(self, client_cert: str | None) -> ssl.SSLContext:
-        """A context that verifies servers as mitmproxy does.
-
-        Raises OSError (ssl.SSLError is one) if a certificate file cannot be loaded.
-        """
-        cafile = self.trusted_ca
-        if self.trusted_ca is None and self.trusted_confdir is None:
-            cafile = certifi.where()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = _VERSIONS.get(self.version_min, ssl.TLSVersion.MINIMUM_SUPPORTED)
-        context.maximum_version = _VERSIONS.get(self.version_max, ssl.TLSVersion.MAXIMUM_SUPPORTED)
-        context.load_verify_locations(cafile, self.trusted_confdir)
-        if self.ciphers:
-            context.set_ciphers(self.ciphers)
-        if client_cert:
-            context.load_cert_chain(client_cert)
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
 
 def redirected(url: httpx.URL, location: str) -> httpx.URL:
@@ -94,27 +43,16 @@ class HttpFetcher:
     """
 
     def __init__(self, tls: TlsSettings, seconds: float, proxy_auth: str = "") -> None:
-        self._tls = tls
-        self._timeout = httpx.Timeout(seconds)
-        self._proxy_auth = proxy_auth
-        self._clients: dict[tuple[str, str | None], httpx.AsyncClient] = {}
-        self._contexts: dict[str | None, ssl.SSLContext] = {}
+        # A client's registry is wherever its firewall led it: one pool for them all.
+        self._connections = Connections(tls, seconds, proxy_auth, _MAX_CONNECTIONS, is_shared=True)
 
     def context_for(self, host: str) -> ssl.SSLContext:
         """The TLS context for a registry's name; raises OSError."""
-        return self._context(self._tls.client_cert(host))
-
-    def _context(self, cert: str | None) -> ssl.SSLContext:
-        context = self._contexts.get(cert)
-        if context is None:
-            context = self._contexts[cert] = self._tls.context(cert)
-        return context
+        return self._connections.context_for(host)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
+        await self._connections.aclose()
 
     async def get(self, repository: Repository, digest: str, accept: str) -> tuple[str, bytes]:
         """The Content-Type and body of a manifest; raises FetchError."""
@@ -172,29 +110,7 @@ class HttpFetcher:
         raise FetchError(f"redirected more than {MAX_REDIRECTS} times")
 
     def _client(self, registry: Registry) -> httpx.AsyncClient:
-        cert = self._tls.client_cert(registry.sni or registry.host)
-        client = self._clients.get((registry.via, cert))
-        if client is None:
-            context = self._context(cert)
-            client = httpx.AsyncClient(
-                verify=context,
-                timeout=self._timeout,
-                trust_env=False,
-                limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=60),
-                proxy=self._proxy(registry.via, context),
-            )
-            self._clients[(registry.via, cert)] = client
-        return client
-
-    def _proxy(self, via: str, context: ssl.SSLContext) -> httpx.Proxy | None:
-        if not via:
-            return None
-        user, _, password = self._proxy_auth.partition(":")
-        return httpx.Proxy(
-            via,
-            auth=(user, password) if self._proxy_auth else None,
-            ssl_context=context if via.startswith("https:") else None,
-        )
+        return self._connections.client(registry, registry.sni or registry.host)
 
 
 def _url(repository: Repository, path: str) -> httpx.URL:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
+from metahub_addon.http_fetcher import HttpFetcher
+from metahub_addon.tls_settings import TlsSettings
 from metahub_addon.upstream import FetchError, Registry, Repository, Upstream
 from support.certificates import make_authority
 from support.embedded_registry import DOCKER_MANIFEST, EmbeddedRegistry, Handler, serving
@@ -43,16 +44,6 @@ async def test_credentials_that_cannot_be_sent_are_not_shown(authorization: str)
         await fetch(authorization)
     assert "LocalProtocolError" in str(caught.value)
     assert "secret" not in str(caught.value)
-
-
-def test_client_certificates(tmp_path: Path) -> None:
-    own = tmp_path / "r.test.pem"
-    own.write_text("")
-    assert TlsSettings().client_cert("r.test") is None
-    assert TlsSettings(client_certs=str(own)).client_cert("other.test") == str(own)
-    folder = TlsSettings(client_certs=str(tmp_path))
-    assert folder.client_cert("r.test") == str(own)
-    assert folder.client_cert("other.test") is None
 
 
 def moved(handler: Handler) -> None:

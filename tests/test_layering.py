@@ -14,18 +14,19 @@ LAYERS = (
     {"clients", "digest", "firewall", "idle_addons", "match", "media_types"}
     | {"microarchitectures", "nfd", "oci_platform", "own_addresses", "printable", "probe"}
     | {"reachability", "registries", "self_check", "service_manager", "shared_work"}
-    | {"socket_table", "strict_yaml"},
+    | {"socket_table", "strict_yaml", "tls_settings"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "fabric", "gfx", "interception", "manifest"}
-    | {"node_addon", "own_connections", "registry", "this_host", "versions"},
+    | {"node_addon", "own_connections", "registry", "this_host", "tls_options", "versions"},
     {"bypass", "cuda", "node_features"},
     {"features", "nvidia"},
     {"index", "machine"},
     {"detect", "nesting", "profile_parser", "requirements", "upstream"},
-    {"answer", "flow_repository", "http_fetcher", "own_detection", "profile_writer"}
+    {"answer", "flow_repository", "http_connections", "own_detection", "profile_writer"}
     | {"relay", "selection"},
-    {"compatibility", "decisions", "interception_addon", "profile_file", "remote"} | {"report"},
-    {"cli", "layers_addon", "rewrite"},
-    {"addon"},
+    {"compatibility", "decisions", "http_fetcher", "interception_addon", "profile_file"}
+    | {"report"},
+    {"layers_addon", "remote", "rewrite"},
+    {"addon", "cli"},
 )
 # What only the outermost modules may touch.
 OUTER = {

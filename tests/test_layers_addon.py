@@ -15,12 +15,13 @@ from mitmproxy.test import taddons
 
 from metahub_addon import layers_addon
 from metahub_addon.flow_repository import MIRRORED, NOT_OURS
-from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
+from metahub_addon.http_fetcher import HttpFetcher
 from metahub_addon.interception import Endpoint
 from metahub_addon.interception_addon import Interceptor
 from metahub_addon.layers_addon import Layers
 from metahub_addon.media_types import DOCKER_MANIFEST
 from metahub_addon.socket_table import Connection
+from metahub_addon.tls_settings import TlsSettings
 from metahub_addon.upstream import FetchError, Repository
 from support.descriptors import digest
 from support.flows import REVERSE, ProxyOptions, answer, request_flow

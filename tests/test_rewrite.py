@@ -5,12 +5,13 @@ import pytest
 
 from metahub_addon.compatibility import Compatibility
 from metahub_addon.decisions import Decisions
-from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
+from metahub_addon.http_fetcher import HttpFetcher
 from metahub_addon.index import InvalidIndex
 from metahub_addon.machine import Otherwise
 from metahub_addon.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX
 from metahub_addon.nfd import NodeFeatures
 from metahub_addon.rewrite import Outcome, Shown, rewrite
+from metahub_addon.tls_settings import TlsSettings
 from metahub_addon.upstream import FetchError, Repository, Upstream
 from support.descriptors import machine
 from support.embedded_registry import EmbeddedRegistry, index_of
