@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from metahub_addon.index import Child
 from metahub_addon.machine import MachineType
+from metahub_addon.upstream import Document
 
 _JSON = "application/json; charset=utf-8"
 # What upstream said of the index and would be wrong of the child.
@@ -40,19 +41,36 @@ def child_answer(
 
     304 without a body if the client's If-None-Match names the child (RFC 9110, 13.1.2).
     """
-    etag = f'"{child.digest}"'
     headers = {
-        "Docker-Content-Digest": child.digest,
-        "ETag": etag,
         "X-Metahub-Machine-Type": machine.name,
         "X-Metahub-Index": index_digest,
         "X-Metahub-Features": _header(",".join(map(str, child.requires))),
     }
+    return _named_by(child.digest, child.media_type, child.size, headers, body, if_none_match)
+
+
+def manifest_answer(document: Document, is_head: bool, if_none_match: str = "") -> Answer:
+    """A manifest or index as it is; an empty body answers a HEAD. 304 as for a child."""
+    body = b"" if is_head else document.body
+    size = len(document.body)
+    return _named_by(document.digest, document.media_type, size, {}, body, if_none_match)
+
+
+def _named_by(
+    digest: str,
+    media_type: str,
+    size: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    if_none_match: str,
+) -> Answer:
+    etag = f'"{digest}"'
+    named = {"Docker-Content-Digest": digest, "ETag": etag, **headers}
     tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
     if etag in tags or "*" in tags:
-        return Answer(status=304, headers=headers, body=b"")
-    headers |= {"Content-Type": child.media_type, "Content-Length": str(child.size)}
-    return Answer(status=200, headers=headers, body=body)
+        return Answer(status=304, headers=named, body=b"")
+    named |= {"Content-Type": media_type, "Content-Length": str(size)}
+    return Answer(status=200, headers=named, body=body)
 
 
 def error_answer(machine: MachineType, index_digest: str, reason: str, head: bool) -> Answer:

@@ -7,8 +7,11 @@ from metahub_addon.answer import (
     error_answer,
     layer_at,
     layer_not_here,
+    manifest_answer,
     outdated,
 )
+from metahub_addon.media_types import DOCKER_LIST
+from metahub_addon.upstream import Document
 from support.descriptors import child, digest, machine
 
 
@@ -40,6 +43,27 @@ def test_conditions(condition: str, status: int) -> None:
     answer = child_answer(child(1), machine(), digest(9), b"{}", condition)
     assert answer.status == status
     assert bool(answer.body) is (status == 200)
+
+
+@pytest.mark.parametrize(("is_head", "body"), [(False, b"{}\n"), (True, b"")])
+def test_a_manifest_as_it_is(is_head: bool, body: bytes) -> None:
+    answer = manifest_answer(Document(digest(1), DOCKER_LIST, b"{}\n"), is_head)
+    assert (answer.status, answer.body) == (200, body)
+    assert answer.headers == {
+        "Content-Type": DOCKER_LIST,
+        "Content-Length": "3",
+        "Docker-Content-Digest": digest(1),
+        "ETag": f'"{digest(1)}"',
+    }
+
+
+@pytest.mark.parametrize("is_head", [False, True])
+def test_a_manifest_that_the_client_has(is_head: bool) -> None:
+    document = Document(digest(1), DOCKER_LIST, b"{}")
+    answer = manifest_answer(document, is_head, f'"{digest(2)}", W/"{digest(1)}"')
+    assert (answer.status, answer.body) == (304, b"")
+    assert set(answer.headers) == {"Docker-Content-Digest", "ETag"}
+    assert manifest_answer(document, is_head, f'"{digest(2)}"').status == 200
 
 
 def test_features_fit_into_a_header() -> None:

@@ -23,8 +23,8 @@ LAYERS = (
     {"detect", "nesting", "profile_parser", "requirements", "upstream"},
     {"answer", "flow_repository", "http_connections", "own_detection", "profile_writer"}
     | {"relay", "selection"},
-    {"compatibility", "decisions", "http_fetcher", "interception_addon", "profile_file"}
-    | {"report"},
+    {"compatibility", "decisions", "http_fetcher", "interception_addon", "oci_error"}
+    | {"profile_file", "report"},
     {"layers_addon", "remote", "rewrite"},
     {"addon", "cli"},
 )
