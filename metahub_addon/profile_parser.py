@@ -5,7 +5,7 @@ Everything unknown, wrong or given twice is an error that names file, line and k
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -17,10 +17,11 @@ from metahub_addon.oci_platform import InvalidPlatform, Platform
 from metahub_addon.strict_yaml import InvalidYaml, Value, read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
-_KEYS = (
-    *("machine_type", "name", "platform", "features", "cpu_flags", "detect"),
+_MACHINE_KEYS = (
+    *("machine_type", "name", "platform", "features", "cpu_flags"),
     *("prefer", "compare", "match", "otherwise", "gpus"),
 )
+_KEYS = (*_MACHINE_KEYS[:5], "detect", *_MACHINE_KEYS[5:])
 _DETECT_KEYS = ("command", "file", "pattern", "seconds")
 _FLAG = re.compile(r"[a-z0-9_.]{1,64}")
 _SECONDS = 5.0
@@ -65,18 +66,38 @@ def parse_profile(text: str, source: str, this_host: Callable[[], Platform]) -> 
     `source`, the line and the key, for anything unknown, wrong or given twice.
     """
     root = read_yaml(text, source)
-    given = root.mapping()
-    for key, value in given.items():
-        if key not in _KEYS:
-            raise value.error(f"unknown key, known are {', '.join(_KEYS)}")
+    given = _known(root, _KEYS)
+    machine = _machine(root, given, this_host)
+    return Profile(machine, _wanted(given["detect"]) if "detect" in given else ())
+
+
+def parse_machine(value: Value, this_host: Callable[[], Platform]) -> MachineType:
+    """Read a machine type that stands within a file: a profile's keys but `detect`.
+
+    Raises InvalidProfile, as `parse_profile` does.
+    """
+    return _machine(value, _known(value, _MACHINE_KEYS), this_host)
+
+
+def _known(value: Value, keys: Sequence[str]) -> Mapping[str, Value]:
+    given = value.mapping()
+    for key, item in given.items():
+        if key not in keys:
+            raise item.error(f"unknown key, known are {', '.join(keys)}")
+    return given
+
+
+def _machine(
+    value: Value, given: Mapping[str, Value], this_host: Callable[[], Platform]
+) -> MachineType:
     if "machine_type" in given and "name" in given:
         raise given["name"].error("stands beside machine_type, which means the same")
     named = given.get("machine_type") or given.get("name")
     if named is None:
-        raise root.error("machine_type is missing")
+        raise value.error("machine_type is missing")
     if not _NAME.fullmatch(named.text()):
         raise named.error(f"{named.text()!r} is no name (letters, digits, . _ + -)")
-    machine = MachineType(
+    return MachineType(
         name=named.text(),
         platform=_platform(given["platform"]) if "platform" in given else this_host(),
         features=_features(given["features"]) if "features" in given else (),
@@ -87,7 +108,6 @@ def parse_profile(text: str, source: str, this_host: Callable[[], Platform]) -> 
         gpus=_choice(given.get("gpus"), Gpus.EVERY),
         cpu_flags=_flags(given["cpu_flags"]) if "cpu_flags" in given else frozenset(),
     )
-    return Profile(machine, _wanted(given["detect"]) if "detect" in given else ())
 
 
 def _platform(value: Value) -> Platform:

@@ -16,7 +16,8 @@ LAYERS = (
     | {"reachability", "registries", "self_check", "service_manager", "shared_work"}
     | {"socket_table", "strict_yaml", "tls_settings"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "fabric", "gfx", "interception", "manifest"}
-    | {"node_addon", "own_connections", "registry", "this_host", "tls_options", "versions"},
+    | {"node_addon", "own_connections", "registry", "strict_keys", "this_host"}
+    | {"tls_options", "versions"},
     {"bypass", "cuda", "node_features"},
     {"features", "nvidia"},
     {"index", "machine"},

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from metahub_addon.features import Comparison, Feature
 from metahub_addon.machine import Gpus, MachineType, MatchMode, Otherwise
 from metahub_addon.oci_platform import Platform
-from metahub_addon.profile_parser import InvalidProfile, Profile, Wanted, parse_profile
+from metahub_addon.profile_parser import (
+    InvalidProfile,
+    Profile,
+    Wanted,
+    parse_machine,
+    parse_profile,
+)
+from metahub_addon.strict_yaml import read_yaml
 
 PROFILES = sorted((Path(__file__).parent.parent / "profiles").glob("*.yaml"))
 HERE = Platform("linux", "riscv64")
@@ -104,6 +111,28 @@ def test_what_a_profile_wants_detected() -> None:
         Wanted(key="*"),
     )
     assert [wanted.own for wanted in parsed.wanted] == [False, True, True, True, False]
+
+
+def test_a_machine_type_within_a_file() -> None:
+    (value,) = read_yaml("types:\n- {name: a, match: exact}", "f").mapping()["types"].items()
+    assert parse_machine(value, lambda: HERE) == MachineType(
+        name="a", platform=HERE, match=MatchMode.EXACT
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{name: a, detect: {'*': host}}", "f:1: types[0].detect: unknown key, known are mach"),
+        ("{platform: linux/amd64}", "f:1: types[0]: machine_type is missing"),
+        ("{name: a, features: [b c]}", "f:1: types[0].features[0]: 'b c' holds a space"),
+    ],
+)
+def test_what_is_no_machine_type_within_a_file(text: str, says: str) -> None:
+    (value,) = read_yaml(f"types: [{text}]", "f").mapping()["types"].items()
+    with pytest.raises(InvalidProfile) as caught:
+        parse_machine(value, lambda: HERE)
+    assert str(caught.value).startswith(says)
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)

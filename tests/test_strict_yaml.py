@@ -54,6 +54,42 @@ def test_what_is_no_text(text: str, says: str) -> None:
     assert str(caught.value).startswith(says)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("true", True), ("Yes", True), ("ON", True), ("false", False), ("no", False), ("off", False)],
+)
+def test_booleans(text: str, told: bool) -> None:
+    assert read_yaml(f"a: {text}", "f").mapping()["a"].boolean() is told
+
+
+@pytest.mark.parametrize("text", ["'true'", "1", "[true]", "", "y"])
+def test_what_is_no_boolean(text: str) -> None:
+    with pytest.raises(InvalidYaml, match="f:1: a: is neither true nor false"):
+        read_yaml(f"a: {text}", "f").mapping()["a"].boolean()
+
+
+def test_the_kind_of_a_file_stands_for_the_whole() -> None:
+    with pytest.raises(InvalidYaml, match="f:1: hub: is not a mapping"):
+        read_yaml("- a", "f", "hub").mapping()
+    assert read_yaml("hub: {profile: {a: b}}", "f", "hub").mapping()["hub"].path == "hub"
+    inner = read_yaml("profile: {a: b}", "f").mapping()["profile"].mapping()["a"]
+    assert inner.path == "profile.a"
+
+
+@pytest.mark.parametrize(
+    "text", ["a: *s3cret", "a: !s3cret!x y", "a: @s3cret", "a: 's3cret", "s3cret\nb: [", "a:s3cret"]
+)
+def test_no_error_quotes_what_may_be_secret(text: str) -> None:
+    with pytest.raises(InvalidYaml) as caught:
+        read_yaml(text, "f").mapping()
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_value_shows_nothing_of_itself() -> None:
+    assert "s3cret" not in repr(read_yaml("a: s3cret", "f").mapping()["a"])
+
+
 def test_what_is_no_list() -> None:
     with pytest.raises(InvalidYaml, match="f:1: a: is not a list"):
         read_yaml("a: b", "f").mapping()["a"].items()
