@@ -11,10 +11,10 @@ SOURCE = Path(__file__).parent.parent / "metahub_addon"
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
-    {"clients", "digest", "firewall", "idle_addons", "match", "media_types"}
-    | {"microarchitectures", "nfd", "oci_platform", "own_addresses", "printable", "probe"}
-    | {"reachability", "registries", "self_check", "service_manager", "shared_work"}
-    | {"socket_table", "strict_yaml", "tls_settings"},
+    {"clients", "digest", "firewall", "idle_addons", "login_throttle", "match"}
+    | {"media_types", "microarchitectures", "nfd", "oci_platform", "own_addresses"}
+    | {"passwords", "printable", "probe", "reachability", "registries", "self_check"}
+    | {"service_manager", "shared_work", "socket_table", "strict_yaml", "tls_settings"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "fabric", "gfx", "interception", "manifest"}
     | {"node_addon", "own_connections", "registry", "strict_keys", "this_host"}
     | {"tls_options", "versions"},

@@ -1,0 +1,124 @@
+"""Passwords as bcrypt hashes: made, told apart and checked, at a cost that tells nothing."""
+
+import asyncio
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import bcrypt
+from cachetools import TTLCache
+
+MAX_PASSWORD_BYTES = 72
+MIN_ROUNDS = 4
+# bcrypt takes 31, which is days. At 16 a check takes some seconds.
+MAX_ROUNDS = 16
+_ROUNDS = 12
+_KNOWN = 4096
+_KNOWN_SECONDS = 600.0
+_CHECKS_AT_ONCE = 2
+# 22 characters of salt, of whose last one two bits count, and 31 of the hash. bcrypt's own
+# parser panics at a hash that is cut off, so nothing else may get there.
+_HASH = re.compile(r"\$2[aby]\$(?P<rounds>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
+
+
+def hash_password(text: str, rounds: int = _ROUNDS) -> str:
+    """The bcrypt hash of a password, at a cost of 2 to the power of `rounds`.
+
+    Raises ValueError for an empty password, one that bcrypt would cut off (more than
+    MAX_PASSWORD_BYTES in UTF-8) or end early (a NUL), and for rounds out of bounds. The
+    message never quotes the password.
+    """
+    if not MIN_ROUNDS <= rounds <= MAX_ROUNDS:
+        raise ValueError(f"rounds are not from {MIN_ROUNDS} to {MAX_ROUNDS}")
+    octets = _octets(text)
+    if octets is None:
+        raise ValueError(f"a password has 1 to {MAX_PASSWORD_BYTES} bytes and no NUL")
+    return bcrypt.hashpw(octets, bcrypt.gensalt(rounds)).decode()
+
+
+def is_hash(text: str) -> bool:
+    """True for a bcrypt hash (`$2a$`, `$2b$`, `$2y$`) of a cost up to MAX_ROUNDS."""
+    found = _HASH.fullmatch(text)
+    return found is not None and MIN_ROUNDS <= int(found["rounds"]) <= MAX_ROUNDS
+
+
+def matches(password: str, hash: str) -> bool:
+    """True if a password is that of a hash; False also where either is none at all."""
+    octets = _octets(password)
+    return octets is not None and is_hash(hash) and bcrypt.checkpw(octets, hash.encode())
+
+
+def _octets(password: str) -> bytes | None:
+    try:
+        octets = password.encode()
+    except UnicodeEncodeError:
+        return None
+    return octets if 0 < len(octets) <= MAX_PASSWORD_BYTES and b"\0" not in octets else None
+
+
+class Passwords:
+    """Checks passwords beside the event loop, and remembers those that were right.
+
+    What was right is kept for ten minutes, under a keyed hash only. For a user that is not
+    there, as much is computed as for one that is: time does not tell who is there. `timer`
+    is a monotonic clock in seconds.
+    """
+
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        self._key = secrets.token_bytes(32)
+        self._known: TTLCache[bytes, bool] = TTLCache(_KNOWN, _KNOWN_SECONDS, timer)
+        self._running: dict[bytes, asyncio.Task[bool]] = {}
+        self._threads = ThreadPoolExecutor(_CHECKS_AT_ONCE, "metahub-password")
+        self._rounds = _ROUNDS
+
+    def expect(self, hashes: Iterable[str]) -> None:
+        """Take the highest cost among the accounts' hashes for users that are not there."""
+        found = (_HASH.fullmatch(hash) for hash in hashes)
+        self._rounds = max((int(match["rounds"]) for match in found if match), default=_ROUNDS)
+
+    def is_known(self, user: str, password: str, hash: str | None) -> bool:
+        """True if the password was right for this hash within the last ten minutes."""
+        return hash is not None and self._token(user, password, hash) in self._known
+
+    async def verify(self, user: str, password: str, hash: str | None) -> bool:
+        """True if the password is that of the hash; None is a user that is not there.
+
+        Those who ask for the same at once share one check; one that gives up does not take
+        it from the others.
+        """
+        if self.is_known(user, password, hash):
+            return True
+        token = self._token(user, password, hash or "")
+        task = self._running.get(token)
+        if task is None:
+            task = asyncio.create_task(self._check(token, password, hash))
+            self._running[token] = task
+            task.add_done_callback(lambda done: self._forget(token, done))
+        return await asyncio.shield(task)
+
+    def close(self) -> None:
+        """End the threads; checks under way are finished."""
+        self._threads.shutdown(wait=False)
+
+    async def _check(self, token: bytes, password: str, hash: str | None) -> bool:
+        # A hash that nothing is known to give: what is found out is how long it takes.
+        judged = hash or f"$2b${self._rounds:02}${'.' * 53}"
+        loop = asyncio.get_running_loop()
+        right = await loop.run_in_executor(self._threads, matches, password, judged)
+        if right and hash:
+            self._known[token] = True
+        return right and bool(hash)
+
+    def _forget(self, token: bytes, done: "asyncio.Task[bool]") -> None:
+        self._running.pop(token, None)
+        if not done.cancelled():
+            done.exception()  # seen, also when nobody waits for it any longer
+
+    def _token(self, user: str, password: str, hash: str) -> bytes:
+        parts = [part.encode("utf-8", "surrogatepass") for part in (user, password, hash)]
+        whole = b"".join(len(part).to_bytes(8) + part for part in parts)
+        return hmac.digest(self._key, whole, hashlib.sha256)
