@@ -7,6 +7,7 @@ misbehave for chosen paths.
 
 import hashlib
 import json
+import re
 import ssl
 import threading
 import uuid
@@ -14,8 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from support.token_server import TokenServer
 
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -88,12 +92,18 @@ class Server(ThreadingHTTPServer):
 
 @dataclass
 class EmbeddedRegistry:
-    """Contents and behaviour. `tokens` maps a repository to the Authorization it wants."""
+    """Contents and behaviour. `tokens` maps a repository to the Authorization it wants.
+
+    With an `issuer` everything wants a token of it, and is for who has one that allows it;
+    `challenge_scope` is what the challenge names in place of the repository and actions.
+    """
 
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     faults: dict[str, Callable[[Handler], None]] = field(default_factory=dict)
+    issuer: "TokenServer | None" = None
+    challenge_scope: str = ""
     huge_blob: int = 0
     lists_referrers: bool = True
     seen: list[Seen] = field(default_factory=list)
@@ -174,6 +184,8 @@ class EmbeddedRegistry:
 
     def serve(self, handler: Handler, body: bytes) -> None:
         path = urlsplit(handler.path).path
+        if self.issuer is not None and not self._may(handler, path, self.issuer):
+            return None
         if path == "/v2/":
             return handler.reply(200, b"{}")
         name, kind, reference = path.removeprefix("/v2/").rsplit("/", 2)
@@ -206,6 +218,20 @@ class EmbeddedRegistry:
         if handler.headers.get("If-None-Match") == headers["ETag"]:
             return handler.reply(304, headers=headers)
         return handler.reply(200, content, headers)
+
+    def _may(self, handler: Handler, path: str, issuer: "TokenServer") -> bool:
+        """True for a token that allows the request; else it is answered here."""
+        name = re.split(r"/(?:manifests|blobs|tags|referrers)/", path.removeprefix("/v2/"))[0]
+        actions = "pull" if handler.command in ("GET", "HEAD") else "pull,push"
+        shown = handler.headers.get("Authorization", "")
+        if issuer.allows(shown, name, actions if name else ""):
+            return True
+        scope = self.challenge_scope or (f"repository:{name}:{actions}" if name else "")
+        challenge = f'Bearer realm="{issuer.realm}",service="{issuer.service}"'
+        challenge += f',scope="{scope}"' if scope else ""
+        error = b'{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}'
+        handler.reply(401, error, {"WWW-Authenticate": challenge})
+        return False
 
     def _blob(self, handler: Handler, digest: str) -> None:
         if self.huge_blob and digest.endswith("0" * 64):

@@ -1,0 +1,187 @@
+"""The exchanges with a registry and its token server, over HTTP."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from metahub_addon.http_connections import USER_AGENT, Connections
+from metahub_addon.http_fetcher import (
+    MAX_REDIRECTS,
+    REDIRECTS,
+    anonymous,
+    redirected,
+    same_server,
+)
+from metahub_addon.index import MAX_MANIFEST_BYTES
+from metahub_addon.local_hosts import is_local_host
+from metahub_addon.printable import printable
+from metahub_addon.tls_settings import TlsSettings
+from metahub_addon.token_exchange import MAX_TOKEN_ANSWER, TokenRequest
+from metahub_addon.upstream import FetchError, Registry, Repository
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryAnswer:
+    """What a server said; the headers' names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(default=b"", repr=False)
+
+
+class RegistryHttp:
+    """Bounded exchanges, each within `seconds`; whatever goes wrong is a FetchError."""
+
+    def __init__(self, tls: TlsSettings, seconds: float, proxy_auth: str = "") -> None:
+        self._connections = Connections(tls, seconds, proxy_auth)
+        self._seconds = seconds
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._connections.aclose()
+
+    async def ask(
+        self,
+        repository: Repository,
+        method: str,
+        path: str,
+        given: Mapping[str, str],
+        authorization: str = "",
+    ) -> RegistryAnswer:
+        """A registry's answer, where reading is redirected: that from there."""
+        registry, bare = repository.registry, path.partition("?")[0]
+        with _told(f"{registry.authority}/v2/{repository.name}/{bare}"):
+            url, headers = _url(repository, path), _headers(registry, given, authorization)
+            return await self._follow(registry, method, url, headers)
+
+    async def ask_token(self, registry: Registry, asked: TokenRequest) -> RegistryAnswer:
+        """A token server's answer; nobody who has credentials sent to him is sent elsewhere."""
+        named = {"Accept": "application/json", "Authorization": asked.authorization}
+        method = "GET" if asked.form is None else "POST"
+        with _told(f"the token server of {registry.authority}"):
+            headers = _encoded({**named, "Accept-Encoding": "identity"})
+            url = httpx.URL(asked.url)
+            client = self._connections.client(registry, url.host)
+            request = client.build_request(method, url, headers=headers, data=asked.form)
+            return await self._exchange(client, request, MAX_TOKEN_ANSWER)
+
+    async def _follow(
+        self, registry: Registry, method: str, url: httpx.URL, headers: httpx.Headers
+    ) -> RegistryAnswer:
+        extensions = {"sni_hostname": registry.sni} if registry.sni else {}
+        host = registry.sni or registry.host
+        for _ in range(MAX_REDIRECTS + 1):
+            client = self._connections.client(registry, host)
+            request = client.build_request(method, url, headers=headers, extensions=extensions)
+            answer = await self._exchange(client, request, MAX_MANIFEST_BYTES)
+            if answer.status not in REDIRECTS or method not in _SAFE_METHODS:
+                return answer
+            target = _target(registry, url, answer.headers.get("location", ""))
+            if not same_server(url, target):
+                # It gets no credentials, and answers for its own name.
+                headers, extensions, host = anonymous(headers), {}, target.host
+            url = target
+        raise FetchError(f"redirected more than {MAX_REDIRECTS} times")
+
+    async def _exchange(
+        self, client: httpx.AsyncClient, request: httpx.Request, limit: int
+    ) -> RegistryAnswer:
+        async with asyncio.timeout(self._seconds):
+            answer = await _send(client, request)
+            try:
+                body = await _read(answer, limit)
+            finally:
+                await answer.aclose()
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return RegistryAnswer(status=answer.status_code, headers=headers, body=body)
+
+
+async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    try:
+        return await client.send(request, stream=True, follow_redirects=False)
+    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+        if request.method not in _SAFE_METHODS:
+            raise
+    # Most likely a kept connection that was closed just then (RFC 9110, 9.2.2).
+    return await client.send(request, stream=True, follow_redirects=False)
+
+
+async def _read(answer: httpx.Response, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in answer.aiter_bytes():
+        body += chunk
+        if len(body) > limit:
+            raise FetchError(f"the answer is larger than {limit} bytes")
+    return bytes(body)
+
+
+def _url(repository: Repository, path: str) -> httpx.URL:
+    """Where a path (with its query) below a repository is; raises FetchError if it leaves it."""
+    registry = repository.registry
+    bare, _, query = path.partition("?")
+    parts = ["v2", *filter(None, (repository.name, bare))]
+    whole = "/" + "/".join(parts)
+    if {"..", "."} & set(whole.split("/")):
+        raise FetchError(f"{printable(whole)!r} is no path of a registry")
+    url = httpx.URL(
+        scheme=registry.scheme,
+        host=registry.host,
+        port=registry.port,
+        path="/v2/" if whole == "/v2" else whole,
+        query=query.encode() or None,
+    )
+    return url.copy_set_param("ns", repository.namespace) if repository.namespace else url
+
+
+def _target(registry: Registry, url: httpx.URL, location: str) -> httpx.URL:
+    """Where a redirect leads; raises FetchError if a registry may not lead there."""
+    target = redirected(url, location).copy_with(userinfo=b"")
+    if is_local_host(target.raw_host.decode()) and not is_local_host(registry.host):
+        raise FetchError(f"redirected to {printable(target.host)}, which is local to the hub")
+    return target
+
+
+def _headers(registry: Registry, given: Mapping[str, str], authorization: str) -> httpx.Headers:
+    """What the caller gives, but for what is ours to say."""
+    own = {
+        "Accept-Encoding": "identity",
+        "Host": registry.authority,
+        "User-Agent": USER_AGENT,
+        "Authorization": authorization,
+    }
+    kept = {name: value for name, value in given.items() if name.title() not in own}
+    return _encoded({"Accept": "*/*", **kept, **own})
+
+
+def _encoded(named: Mapping[str, str]) -> httpx.Headers:
+    """As mitmproxy decodes them: the same bytes go on."""
+    return httpx.Headers(
+        [
+            (name.encode(), value.encode("utf-8", "surrogateescape"))
+            for name, value in named.items()
+            if value
+        ]
+    )
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn what goes wrong on the way into FetchError."""
+    what = printable(what)[:200]
+    try:
+        yield
+    except (httpx.LocalProtocolError, UnicodeError) as error:
+        # Its text quotes the header that cannot be sent, and that may be a secret.
+        raise FetchError(f"{what}: {type(error).__name__}: a header can't be sent") from None
+    except httpx.RemoteProtocolError:
+        # Its text quotes what was answered, and that may be an echo of what we sent.
+        raise FetchError(f"{what}: RemoteProtocolError: cut off, or no HTTP") from None
+    except TimeoutError as error:
+        raise FetchError(f"{what}: no answer in time") from error
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        raise FetchError(printable(f"{what}: {type(error).__name__}: {error}")[:300]) from error
