@@ -27,9 +27,9 @@ class Question:
 class Decisions:
     """Those for one machine type at a time, bounded by the children that they judge."""
 
-    def __init__(self) -> None:
+    def __init__(self, children: int = _CHILDREN) -> None:
         self._machine: MachineType | None = None
-        self._made: LRUCache[Question, Decision] = LRUCache(_CHILDREN, getsizeof=_weight)
+        self._made: LRUCache[Question, Decision] = LRUCache(children, getsizeof=_weight)
 
     def get(self, question: Question, machine: MachineType) -> Decision | None:
         """The decision that was made for the very same machine type; None: none was."""

@@ -10,6 +10,8 @@ from metahub_addon.upstream import Registry, Repository
 # Marks a flow to a registry that is not in metahub_registries, and one of a mirror's client.
 NOT_OURS = "metahub_not_ours"
 MIRRORED = "metahub_mirrored"
+# Marks a flow of a hub's client: a hub is no proxy, nothing else may touch it.
+HUB = "metahub_hub"
 
 
 def repository_of(flow: http.HTTPFlow, name: str, namespace: str = "") -> Repository:

@@ -12,11 +12,11 @@ MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__in
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
     {"challenge", "client_certificates", "clients", "credentials", "digest"}
-    | {"file_replacement", "firewall", "idle_addons", "local_hosts", "login_throttle"}
-    | {"match", "media_types", "microarchitectures", "nfd", "oci_platform", "own_addresses"}
-    | {"passwords", "printable", "probe", "reachability", "registries", "self_check"}
-    | {"service_manager", "shared_work", "socket_table", "strict_yaml", "tls_settings"}
-    | {"yaml_splices"},
+    | {"file_replacement", "firewall", "hub_request", "idle_addons", "local_hosts"}
+    | {"login_throttle", "match", "media_types", "microarchitectures", "nfd"}
+    | {"oci_platform", "own_addresses", "passwords", "printable", "probe", "reachability"}
+    | {"registries", "self_check", "service_manager", "shared_work", "socket_table"}
+    | {"strict_yaml", "tls_settings", "yaml_splices"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "credential_helper", "docker_config", "fabric"}
     | {"gfx", "interception", "manifest", "node_addon", "own_connections", "registry"}
     | {"registry_tokens", "strict_keys", "this_host", "tls_options", "types_text"}
@@ -28,12 +28,14 @@ LAYERS = (
     {"answer", "flow_repository", "http_connections", "hub_config", "own_detection"}
     | {"profile_writer", "relay", "selection", "token_protocol"},
     {"access", "compatibility", "decisions", "http_fetcher", "hub_accounts_parser"}
-    | {"hub_rules_parser", "hub_upstreams_parser", "interception_addon", "oci_error"}
-    | {"profile_file", "report", "static_machines", "token_exchange", "type_selection"}
-    | {"upstream_credentials"},
-    {"hub_config_parser", "layers_addon", "registry_http", "registry_login", "remote"}
-    | {"rewrite"},
-    {"addon", "cli", "hub_config_file", "registry_client"},
+    | {"hub_routes", "hub_rules_parser", "hub_upstreams_parser", "interception_addon"}
+    | {"oci_error", "profile_file", "recent", "report", "static_machines", "token_exchange"}
+    | {"type_selection", "upstream_credentials"},
+    {"hub_config_parser", "hub_flow", "hub_login_check", "layers_addon", "registry_http"}
+    | {"registry_login", "remote", "rewrite"},
+    {"addon", "cli", "hub_config_file", "hub_registry", "registry_client"},
+    {"hub"},
+    {"hub_admission"},
 )
 # What only the outermost modules may touch.
 OUTER = {

@@ -1,0 +1,68 @@
+"""What a client of a hub shows in its request: where it comes from, and its login."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+_MAX_HOPS = 32
+_MAX_LOGIN = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class BasicLogin:
+    """A name and a password (RFC 7617)."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+def basic_login(authorization: str) -> BasicLogin | None:
+    """Read an Authorization header; None for anything but a well-formed Basic one."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic" or len(encoded) > _MAX_LOGIN:
+        return None
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    user, colon, password = text.partition(":")
+    return BasicLogin(user, password) if colon and user else None
+
+
+def client_address(peer: str, forwarded: str, trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+    """Where a request comes from: what the last trusted proxy of X-Forwarded-For has seen.
+
+    `forwarded` has all lines of the header. Whatever stands before an address that is not
+    trusted anyone could have written. An address that is none ends the chain as well.
+    """
+    address = peer
+    for hop in reversed([hop.strip() for hop in forwarded.split(",")][-_MAX_HOPS:]):
+        if not is_within(address, trusted) or not _is_address(hop):
+            break
+        address = hop
+    return str(_plain(address)) if _is_address(address) else ""
+
+
+def is_within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """True if an address is in one of some networks."""
+    if not _is_address(address):
+        return False
+    found = _plain(address)
+    return any(found in network for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(text: str) -> IPv4Address | IPv6Address:
+    """An address; one of IPv4 in IPv6's clothes (a socket for both) as IPv4."""
+    address = ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
