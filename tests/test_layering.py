@@ -16,26 +16,36 @@ LAYERS = (
     | {"login_throttle", "match", "media_types", "microarchitectures", "nfd"}
     | {"oci_platform", "own_addresses", "passwords", "printable", "probe", "reachability"}
     | {"registries", "self_check", "service_manager", "shared_work", "socket_table"}
-    | {"strict_yaml", "tls_settings", "yaml_splices"},
+    | {"strict_yaml", "tls_settings", "web_certificate", "web_listen", "web_secret"}
+    | {"yaml_splices"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "credential_helper", "docker_config", "fabric"}
-    | {"gfx", "interception", "manifest", "node_addon", "own_connections", "registry"}
-    | {"registry_tokens", "strict_keys", "this_host", "tls_options", "types_text"}
-    | {"versions"},
+    | {"gfx", "interception", "manifest", "metrics", "node_addon", "own_connections"}
+    | {"registry", "registry_tokens", "strict_keys", "this_host", "tls_options"}
+    | {"types_text", "versions", "web_peer", "web_sockets"},
     {"bypass", "cuda", "node_features", "types_editor", "types_removal"},
     {"features", "nvidia"},
     {"index", "machine"},
-    {"detect", "login_features", "nesting", "profile_parser", "requirements", "upstream"},
+    {"detect", "login_features", "nesting", "profile_parser", "requirements", "upstream"}
+    | {"web_type_form"},
     {"answer", "flow_repository", "http_connections", "hub_config", "own_detection"}
     | {"profile_writer", "relay", "selection", "token_protocol"},
     {"access", "compatibility", "decisions", "http_fetcher", "hub_accounts_parser"}
     | {"hub_routes", "hub_rules_parser", "hub_upstreams_parser", "interception_addon"}
     | {"oci_error", "profile_file", "recent", "report", "static_machines", "token_exchange"}
-    | {"type_selection", "upstream_credentials"},
+    | {"type_selection", "upstream_credentials", "web_session", "web_views"},
     {"hub_config_parser", "hub_flow", "hub_login_check", "layers_addon", "registry_http"}
-    | {"registry_login", "remote", "rewrite"},
-    {"addon", "cli", "hub_config_file", "hub_registry", "registry_client"},
+    | {"registry_login", "remote", "rewrite", "web_matrix"},
+    {"cli", "hub_config_file", "hub_registry", "registry_client"},
     {"hub"},
-    {"hub_admission"},
+    {"hub_admission", "web_hub"},
+    {"web_parts"},
+    {"web_handler"},
+    {"web_hub_handler", "web_probes", "web_styles"},
+    {"web_api_handler", "web_page"},
+    {"web_api", "web_pages", "web_type_pages", "web_types_api"},
+    {"web_server"},
+    {"web_addon"},
+    {"addon"},
 )
 # What only the outermost modules may touch.
 OUTER = {
