@@ -24,8 +24,9 @@ from metahub_addon.clients import UNTOUCHED_CLIENTS, is_named
 from metahub_addon.compatibility import Compatibility
 from metahub_addon.decisions import Decisions
 from metahub_addon.detect import detect
-from metahub_addon.flow_repository import NOT_OURS, repository_of
-from metahub_addon.http_fetcher import HttpFetcher, TlsSettings
+from metahub_addon.flow_repository import HUB, NOT_OURS, repository_of
+from metahub_addon.http_fetcher import HttpFetcher
+from metahub_addon.hub_addon import HubAddon, is_hub
 from metahub_addon.index import MAX_MANIFEST_BYTES, InvalidIndex
 from metahub_addon.interception_addon import Interceptor
 from metahub_addon.layers_addon import Layers
@@ -39,20 +40,16 @@ from metahub_addon.registry import ManifestRequest, recognise
 from metahub_addon.rewrite import Shown, rewrite
 from metahub_addon.selection import Decision
 from metahub_addon.this_host import ThisHost
+from metahub_addon.tls_options import TLS_OPTIONS, tls_settings
 from metahub_addon.upstream import FetchError, Repository, Upstream
+from metahub_addon.web_addon import Web
 
 logger = logging.getLogger("metahub")
 
 _REQUEST = "metahub_request"
 _CONDITION = "metahub_if_none_match"
 _RELOAD_SECONDS = 1.0
-_TLS_OPTIONS = frozenset(
-    {
-        *("ssl_insecure", "ssl_verify_upstream_trusted_ca", "ssl_verify_upstream_trusted_confdir"),
-        *("client_certs", "ciphers_server", "tls_version_server_min", "tls_version_server_max"),
-        *("upstream_auth", "metahub_timeout", "metahub_cache_mib", "metahub_nfd"),
-    }
-)
+_UPSTREAM_OPTIONS = TLS_OPTIONS | {"metahub_timeout", "metahub_cache_mib", "metahub_nfd"}
 
 
 class Metahub:
@@ -63,7 +60,7 @@ class Metahub:
         self._detected: MachineType | None = None
         self._profile: ProfileFile | None = None
         self._reloads: set[asyncio.Task[MachineType]] = set()
-        self._untouched: Sequence[str] = UNTOUCHED_CLIENTS
+        self.untouched: Sequence[str] = UNTOUCHED_CLIENTS
         self.fetcher: HttpFetcher | None = None
         self._upstream: Upstream | None = None
         self._compatibility: Compatibility | None = None
@@ -110,11 +107,12 @@ class Metahub:
 
     def configure(self, updated: set[str]) -> None:
         """Parse the options that changed; raises OptionsError, then all stays as it was."""
-        if updated & {"metahub_profile", "metahub_metadata"}:
+        # A hub has the machine types of its clients, and none of its own.
+        if updated & {"metahub_profile", "metahub_metadata"} and not is_hub():
             self._configure_machine()
         if "metahub_untouched_clients" in updated:
-            self._untouched = tuple(ctx.options.metahub_untouched_clients)
-        if updated & _TLS_OPTIONS:
+            self.untouched = tuple(ctx.options.metahub_untouched_clients)
+        if updated & _UPSTREAM_OPTIONS:
             self._configure_upstream()
 
     def _configure_machine(self) -> None:
@@ -154,17 +152,8 @@ class Metahub:
             raise exceptions.OptionsError("metahub_timeout: must be at least 1 second")
         if options.metahub_cache_mib < 1:
             raise exceptions.OptionsError("metahub_cache_mib: must be at least 1")
-        tls = TlsSettings(
-            insecure=options.ssl_insecure,
-            trusted_ca=options.ssl_verify_upstream_trusted_ca,
-            trusted_confdir=options.ssl_verify_upstream_trusted_confdir,
-            client_certs=options.client_certs,
-            ciphers=options.ciphers_server,
-            version_min=options.tls_version_server_min,
-            version_max=options.tls_version_server_max,
-        )
         seconds = float(options.metahub_timeout)
-        fetcher = HttpFetcher(tls, seconds, options.upstream_auth or "")
+        fetcher = HttpFetcher(tls_settings(), seconds, options.upstream_auth or "")
         self.fetcher, self._seconds = fetcher, seconds
         self._compatibility = None
         if options.metahub_nfd:
@@ -185,6 +174,8 @@ class Metahub:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Recognise a request for a manifest; stream whatever a client sends."""
+        if HUB in flow.metadata:
+            return
         flow.request.stream = True
         request = recognise(flow.request.method, flow.request.path)
         if request is None or NOT_OURS in flow.metadata:
@@ -201,7 +192,7 @@ class Metahub:
 
     def _wants_child(self, flow: http.HTTPFlow, request: ManifestRequest) -> bool:
         agent = flow.request.headers.get("User-Agent", "")
-        if request.attached or is_named(agent, self._untouched):
+        if request.attached or is_named(agent, self.untouched):
             self.counts["untouched"] += 1
             logger.debug("%s: untouched for %r", request, agent[:99])
             return False
@@ -209,6 +200,8 @@ class Metahub:
 
     async def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Stream all but an index asked for by tag; answer HEAD from the cached index."""
+        if HUB in flow.metadata:
+            return
         assert flow.response
         flow.response.stream = True
         request = flow.metadata.get(_REQUEST)
@@ -350,7 +343,9 @@ def _addons() -> list[object]:
 
     interceptor = Interceptor(metahub.counts, node.let_past)
     layers = Layers(metahub.counts, interceptor, fetcher)
-    return [interceptor, metahub, layers, node]
+    hub = HubAddon(metahub.counts, lambda: metahub.untouched)
+    web = Web(metahub.counts, lambda: hub.hub, node.is_ready)
+    return [hub, interceptor, metahub, layers, node, web]
 
 
 addons = _addons()

@@ -13,6 +13,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode, TransparentMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from metahub_addon.flow_repository import (
+    HUB,
     MIRRORED,
     NOT_OURS,
     endpoint_of,
@@ -172,11 +173,15 @@ class Interceptor:
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Note that the registry answers, where the answer is its own."""
+        if HUB in flow.metadata:
+            return
         if flow.server_conn.timestamp_start is not None:
             self.interception.note_answer(endpoint_of(flow))
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Note a registry that has not answered; what the client broke off is no fault of its."""
+        if HUB in flow.metadata:
+            return
         message = flow.error.msg if flow.error else ""
         endpoint = endpoint_of(flow)
         if flow.response is not None or "client" in message.lower() or not is_vouched_for(flow):
@@ -188,6 +193,8 @@ class Interceptor:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Lead a mirror's request to its registry; mark what is none of ours."""
+        if HUB in flow.metadata:
+            return
         if _lead_to_registry(flow):
             flow.metadata[MIRRORED] = True
         endpoint = endpoint_of(flow)

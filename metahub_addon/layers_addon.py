@@ -16,6 +16,7 @@ from metahub_addon.answer import Answer, layer_at, layer_not_here
 from metahub_addon.bypass import Bypass, Client, Offer, Part, Way
 from metahub_addon.clients import PULLING_AS_USER, RELAYED_CLIENTS, is_named
 from metahub_addon.flow_repository import (
+    HUB,
     MIRRORED,
     NOT_OURS,
     endpoint_of,
@@ -96,6 +97,8 @@ class Layers:
 
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Answer a request for a layer with the way to it, if there is one but through us."""
+        if HUB in flow.metadata:
+            return
         blob = recognise_blob(flow.request.method, flow.request.path)
         if blob is None or NOT_OURS in flow.metadata:
             return
@@ -115,6 +118,8 @@ class Layers:
 
     async def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Learn which hosts only serve layers, and which blobs are configurations."""
+        if HUB in flow.metadata:
+            return
         assert flow.response
         registry = flow.metadata.get(_BLOB)
         if isinstance(registry, Endpoint):
@@ -125,6 +130,8 @@ class Layers:
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Note the configuration of a manifest that was answered from what is at hand."""
+        if HUB in flow.metadata:
+            return
         assert flow.response
         if recognise(flow.request.method, flow.request.path) and not flow.response.stream:
             self._note_config(flow.response.raw_content or b"")

@@ -35,6 +35,7 @@ class Node:
         self._heard: bool | None = None
         self._beats: asyncio.Task[None] | None = None
         self._manager = ServiceManager(os.environ.get("NOTIFY_SOCKET", ""))
+        self._problem = "the proxy is starting"
 
     def load(self, loader: Loader) -> None:
         """Declare the options."""
@@ -83,6 +84,10 @@ class Node:
         if self._firewall is not None:
             self._firewall.close()
 
+    def is_ready(self) -> str:
+        """Empty if clients can be answered, else why not."""
+        return self._problem
+
     def let_past(self, address: str, briefly: bool = False) -> None:
         """Ask the firewall to leave an address alone, if it listens."""
         if self._firewall is not None and self._heard:
@@ -109,7 +114,9 @@ class Node:
             check_handshake()
         except UnwellError as error:
             logger.error("the proxy can't answer by TLS, no pull comes to it: %s", error)
+            self._problem = f"the proxy can't answer by TLS: {error}"
             return False
+        self._problem = ""
         return True
 
     def _beat(self) -> None:

@@ -23,7 +23,10 @@ class UnwellError(Exception):
 
 
 def check_handshake() -> None:
-    """Raises UnwellError unless a client that trusts our CA can be answered by TLS."""
+    """Raises UnwellError unless a client can be answered by TLS.
+
+    It trusts our CA, except where the operator's certificates stand before that one's.
+    """
     tlsconfig = ctx.master.addons.get("tlsconfig")
     if not isinstance(tlsconfig, TlsConfig):
         raise UnwellError("mitmproxy has no addon for TLS")
@@ -53,6 +56,9 @@ def _trust(tlsconfig: TlsConfig) -> ssl.SSLContext:
     # Newer Pythons want extensions in a CA that runtimes do without.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.set_alpn_protocols(["http/1.1"])
+    if ctx.options.certs:
+        # Issued by whomever, for the names of whatever: who trusts them is not for us to say.
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 

@@ -10,6 +10,7 @@ from mitmproxy.addons.upstream_auth import UpstreamAuth
 from mitmproxy.test import taddons, tflow, tutils
 
 from metahub_addon.addon import Metahub
+from metahub_addon.hub_addon import HubAddon
 from metahub_addon.media_types import DOCKER_LIST
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "type1.yaml"
@@ -24,7 +25,8 @@ class TlsOptions(TlsConfig):
 
 
 def running(metahub: Metahub) -> "taddons.context":
-    return taddons.context(TlsOptions(), UpstreamAuth(), metahub)
+    hub = HubAddon(metahub.counts, lambda: metahub.untouched)
+    return taddons.context(TlsOptions(), UpstreamAuth(), hub, metahub)
 
 
 # taddons makes an event loop of its own, and leaves it open, unless it finds one running:

@@ -38,7 +38,7 @@ LAYERS = (
     {"cli", "hub_config_file", "hub_registry", "registry_client"},
     {"hub"},
     {"hub_admission", "web_hub"},
-    {"web_parts"},
+    {"hub_addon", "web_parts"},
     {"web_handler"},
     {"web_hub_handler", "web_probes", "web_styles"},
     {"web_api_handler", "web_page"},

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from mitmproxy import tls
+from mitmproxy import ctx, tls
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.test import taddons
 
 from metahub_addon import self_check
 from metahub_addon.self_check import UnwellError, check_handshake
+from support.certificates import make_authority
 from support.flows import ProxyOptions
 
 
@@ -70,3 +71,11 @@ async def test_a_handshake_without_end(
     monkeypatch.setattr(self_check, "_MOST_TURNS", 1)
     with pytest.raises(UnwellError, match="does not end"):
         check_handshake()
+
+
+async def test_a_certificate_of_the_operators_own(tlsconfig: TlsConfig, tmp_path: Path) -> None:
+    _, certificate, key = make_authority(tmp_path, "127.0.0.1", "hub.test")
+    both = tmp_path / "both.pem"
+    both.write_bytes(key.read_bytes() + certificate.read_bytes())
+    ctx.options.update(certs=[f"*={both}"])
+    check_handshake()
