@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from metahub_addon import __version__
+from metahub_addon.cli_hub import login, password
 from metahub_addon.compatibility import Compatibility
 from metahub_addon.detect import detect
 from metahub_addon.index import MAX_MANIFEST_BYTES, Child, Index, InvalidIndex, parse_index
@@ -58,6 +59,10 @@ def main() -> None:
     # A terminal or pipe without UTF-8 must not turn an answer into a traceback.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+main.add_command(login)
+main.add_command(password)
 
 
 @main.command()

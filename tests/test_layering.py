@@ -20,9 +20,9 @@ LAYERS = (
     | {"yaml_splices"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "credential_helper", "docker_config", "fabric"}
     | {"gfx", "interception", "manifest", "metrics", "node_addon", "own_connections"}
-    | {"registry", "registry_tokens", "strict_keys", "this_host", "tls_options"}
-    | {"types_text", "versions", "web_peer", "web_sockets"},
-    {"bypass", "cuda", "node_features", "types_editor", "types_removal"},
+    | {"password_input", "registry", "registry_tokens", "runtime_login", "strict_keys"}
+    | {"this_host", "tls_options", "types_text", "versions", "web_peer", "web_sockets"},
+    {"bypass", "cuda", "hub_client", "node_features", "types_editor", "types_removal"},
     {"features", "nvidia"},
     {"index", "machine"},
     {"detect", "login_features", "nesting", "profile_parser", "requirements", "upstream"}
@@ -30,13 +30,14 @@ LAYERS = (
     {"answer", "flow_repository", "http_connections", "hub_config", "own_detection"}
     | {"profile_writer", "relay", "selection", "token_protocol"},
     {"access", "compatibility", "decisions", "http_fetcher", "hub_accounts_parser"}
-    | {"hub_routes", "hub_rules_parser", "hub_upstreams_parser", "interception_addon"}
-    | {"oci_error", "profile_file", "recent", "report", "static_machines", "token_exchange"}
-    | {"type_selection", "upstream_credentials", "web_session", "web_views"},
-    {"hub_config_parser", "hub_flow", "hub_login_check", "layers_addon", "registry_http"}
-    | {"registry_login", "remote", "rewrite", "web_matrix"},
-    {"cli", "hub_config_file", "hub_registry", "registry_client"},
-    {"hub"},
+    | {"hub_login", "hub_routes", "hub_rules_parser", "hub_upstreams_parser"}
+    | {"interception_addon", "oci_error", "profile_file", "recent", "report"}
+    | {"static_machines", "token_exchange", "type_selection", "upstream_credentials"}
+    | {"web_session", "web_views"},
+    {"hub_config_parser", "hub_flow", "hub_login_check", "layers_addon", "login_report"}
+    | {"registry_http", "registry_login", "remote", "rewrite", "web_matrix"},
+    {"cli_hub", "hub_config_file", "hub_registry", "registry_client"},
+    {"cli", "hub"},
     {"hub_admission", "web_hub"},
     {"hub_addon", "web_parts"},
     {"web_handler"},
