@@ -34,6 +34,8 @@ from metahub_addon.hub_flow import (
 from metahub_addon.hub_login_check import LoginCheck
 from metahub_addon.hub_registry import Asked, HubRegistry, Served
 from metahub_addon.hub_routes import TYPES_PATH, NoRoute, Route
+from metahub_addon.idle_addons import calm_garbage_collector
+from metahub_addon.listen_backlog import deepen_backlogs
 from metahub_addon.login_throttle import LoginThrottle
 from metahub_addon.oci_error import JSON_TYPE, oci_error
 from metahub_addon.passwords import Passwords
@@ -53,6 +55,8 @@ _ROUTE = "metahub_hub_route"
 _SENT = "metahub_hub_authorization"
 _OPTIONS = frozenset({"metahub_machine_types", "mode", "metahub_timeout", "metahub_cache_mib"})
 _BASE = frozenset({"/v2/", "/v2"})
+_LEAST_SECONDS = 30.0
+_BACKLOG = 1024
 
 
 def is_hub() -> bool:
@@ -113,7 +117,8 @@ class HubAddon:
             )
         except InvalidYaml as error:
             raise exceptions.OptionsError(f"metahub_machine_types: {error}") from None
-        seconds = float(options.metahub_timeout)
+        # A node can leave what upstream answers; here there is nothing but an error to give.
+        seconds = max(float(options.metahub_timeout), _LEAST_SECONDS)
         credentials = UpstreamCredentials(source.config.upstreams)
         client = RegistryClient(tls_settings(), seconds, credentials, options.upstream_auth or "")
         upstream = Upstream(client, options.metahub_cache_mib * 1024 * 1024, seconds)
@@ -144,6 +149,8 @@ class HubAddon:
             onboarding=False,
             request_client_cert=bool(self.hub.config.certificates),
         )
+        calm_garbage_collector()
+        deepen_backlogs(_BACKLOG)
         names = ", ".join(rule.name for rule in self.hub.upstreams)
         logger.info("a hub for %s; machine types: %s", names, ", ".join(self.hub.config.types))
 
@@ -159,8 +166,6 @@ class HubAddon:
         if not self._is_hub:
             return
         flow.metadata[HUB] = True
-        # Until all is judged: an error on the way must not let a request through.
-        give(flow, oci_error(500, "UNKNOWN", "this hub could not judge the request"))
         try:
             answer = await self._answer(flow)
         except Refused as refused:
@@ -168,12 +173,13 @@ class HubAddon:
             self._counts[f"hub refused {answer.status}"] += 1
         except FetchError as error:
             answer = self._unreachable(flow, error)
-        except Exception:
-            # mitmproxy logs it with its traceback.
+        except BaseException:
+            # Whatever it is must not let a request through. mitmproxy logs its traceback.
+            give(flow, oci_error(500, "UNKNOWN", "this hub could not judge the request"))
             _cut_off(flow)
             raise
         if answer is None:
-            flow.response, flow.request.stream = None, True
+            flow.request.stream = True
         else:
             give(flow, answer)
             _cut_off(flow)

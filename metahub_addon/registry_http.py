@@ -17,6 +17,7 @@ from metahub_addon.http_fetcher import (
 )
 from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.local_hosts import is_local_host
+from metahub_addon.own_loop import OwnLoop
 from metahub_addon.printable import printable
 from metahub_addon.tls_settings import TlsSettings
 from metahub_addon.token_exchange import MAX_TOKEN_ANSWER, TokenRequest
@@ -40,10 +41,12 @@ class RegistryHttp:
     def __init__(self, tls: TlsSettings, seconds: float, proxy_auth: str = "") -> None:
         self._connections = Connections(tls, seconds, proxy_auth)
         self._seconds = seconds
+        self._loop = OwnLoop()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._connections.aclose()
+        await self._loop.run(self._connections.aclose())
+        self._loop.close()
 
     async def ask(
         self,
@@ -54,13 +57,27 @@ class RegistryHttp:
         authorization: str = "",
     ) -> RegistryAnswer:
         """A registry's answer, where reading is redirected: that from there."""
+        asking = self._ask(repository, method, path, given, authorization)
+        return await self._loop.run(asking)
+
+    async def ask_token(self, registry: Registry, asked: TokenRequest) -> RegistryAnswer:
+        """A token server's answer; nobody who has credentials sent to him is sent elsewhere."""
+        return await self._loop.run(self._ask_token(registry, asked))
+
+    async def _ask(
+        self,
+        repository: Repository,
+        method: str,
+        path: str,
+        given: Mapping[str, str],
+        authorization: str,
+    ) -> RegistryAnswer:
         registry, bare = repository.registry, path.partition("?")[0]
         with _told(f"{registry.authority}/v2/{repository.name}/{bare}"):
             url, headers = _url(repository, path), _headers(registry, given, authorization)
             return await self._follow(registry, method, url, headers)
 
-    async def ask_token(self, registry: Registry, asked: TokenRequest) -> RegistryAnswer:
-        """A token server's answer; nobody who has credentials sent to him is sent elsewhere."""
+    async def _ask_token(self, registry: Registry, asked: TokenRequest) -> RegistryAnswer:
         named = {"Accept": "application/json", "Authorization": asked.authorization}
         method = "GET" if asked.form is None else "POST"
         with _told(f"the token server of {registry.authority}"):

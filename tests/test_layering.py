@@ -12,12 +12,12 @@ MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__in
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
     {"challenge", "client_certificates", "clients", "credentials", "digest"}
-    | {"file_replacement", "firewall", "hub_request", "idle_addons", "local_hosts"}
-    | {"login_throttle", "match", "media_types", "microarchitectures", "nfd"}
-    | {"oci_platform", "own_addresses", "passwords", "printable", "probe", "reachability"}
-    | {"registries", "self_check", "service_manager", "shared_work", "socket_table"}
-    | {"strict_yaml", "tls_settings", "web_certificate", "web_listen", "web_secret"}
-    | {"yaml_splices"},
+    | {"file_replacement", "firewall", "hub_request", "idle_addons", "listen_backlog"}
+    | {"local_hosts", "login_throttle", "match", "media_types", "microarchitectures", "nfd"}
+    | {"oci_platform", "own_addresses", "own_loop", "passwords", "printable", "probe"}
+    | {"reachability", "registries", "self_check", "service_manager", "shared_work"}
+    | {"socket_table", "strict_yaml", "tls_settings", "web_certificate", "web_listen"}
+    | {"web_secret", "yaml_splices"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "credential_helper", "docker_config", "fabric"}
     | {"gfx", "interception", "manifest", "metrics", "node_addon", "own_connections"}
     | {"password_input", "registry", "registry_tokens", "runtime_login", "strict_keys"}
@@ -51,7 +51,15 @@ LAYERS = (
 # What only the outermost modules may touch.
 OUTER = {
     "mitmproxy": {"addon", "flow_repository", "interception_addon", "layers_addon", "node_addon"}
-    | {"hub_addon", "hub_flow", "idle_addons", "self_check", "tls_options", "web_addon"},
+    | {
+        "hub_addon",
+        "hub_flow",
+        "idle_addons",
+        "listen_backlog",
+        "self_check",
+        "tls_options",
+        "web_addon",
+    },
     "httpx": {"http_connections", "http_fetcher", "hub_client", "registry_http", "remote"}
     | {"this_host"},
     "http": {"http_connections", "relay", "web_handler"},
@@ -62,12 +70,20 @@ OUTER = {
     "click": {"cli", "cli_hub", "password_input"},
     "rich": {"cli", "cli_hub", "login_report", "report"},
     "os": {"credential_helper", "file_replacement", "hub_addon", "hub_config_file", "node_addon"}
+    | {"listen_backlog"}
     | {"profile_file", "profile_writer", "this_host", "upstream_credentials", "web_secret"},
     "pathlib": {"addon", "cli", "cli_hub", "file_replacement", "http_fetcher", "hub", "hub_addon"}
     | {"hub_client", "hub_config_file", "own_connections", "password_input", "profile_file"}
     | {"profile_writer", "runtime_login", "this_host", "tls_settings", "upstream_credentials"}
     | {"web_certificate", "web_secret", "web_styles"},
-    "socket": {"firewall", "own_addresses", "reachability", "relay", "service_manager"}
+    "socket": {
+        "firewall",
+        "listen_backlog",
+        "own_addresses",
+        "reachability",
+        "relay",
+        "service_manager",
+    }
     | {"socket_table", "web_addon", "web_sockets"},
     "socketserver": {"relay"},
     "subprocess": {"credential_helper", "runtime_login", "this_host"},
