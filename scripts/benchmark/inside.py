@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmark import layers, manifests, memory, network, pulls
+from benchmark import hub, layers, manifests, memory, network, pulls
 from benchmark.registry import BenchRegistry
 from benchmark.routes import PROXIES
 from benchmark.settings import Settings
@@ -24,6 +24,7 @@ from clients.node import Node
 Measure = Callable[[BenchRegistry, Settings, Callable[[], None]], Any]
 MEASURES: dict[str, tuple[Measure, Callable[[Settings], int]]] = {
     "manifests": (manifests.measure, manifests.steps),
+    "hub": (hub.measure, hub.steps),
     "pull": (pulls.measure, pulls.steps),
     "layers": (layers.measure, layers.steps),
     "memory": (memory.measure, memory.steps),

@@ -11,12 +11,8 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-AGENT = "docker/20.10.24 go/go1.19"
-ACCEPT = (
-    "application/vnd.docker.distribution.manifest.list.v2+json, "
-    "application/vnd.docker.distribution.manifest.v2+json, "
-    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
-)
+from support.lean_client import RUNTIME, Connection, Place
+
 _SECONDS = 60.0
 
 
@@ -59,9 +55,9 @@ def ask(host: str, paths: Sequence[str], load: Load, trusted: Path) -> Answered:
 
 class _Asking:
     def __init__(self, host: str, paths: Sequence[str], load: Load, trusted: Path) -> None:
-        self._host = host
+        tls = ssl.create_default_context(cafile=str(trusted))
+        self._place = Place(address=host, port=443, host=host, tls=tls)
         self._load = load
-        self._tls = ssl.create_default_context(cafile=str(trusted))
         self._first = paths[0]
         self._paths = islice(cycle(paths), load.requests)
         self._ready = asyncio.Barrier(load.clients)
@@ -79,7 +75,7 @@ class _Asking:
     async def _client(self, at: int) -> None:
         kept = await self._open() if self._load.keep_alive else None
         if kept is not None:
-            await kept.head(self._first)
+            await self._head(kept, self._first)
             self._untimed += 1
         await self._ready.wait()
         self._began = self._began or time.perf_counter()
@@ -90,35 +86,18 @@ class _Asking:
                 due += self._load.every
             began = time.perf_counter()
             connection = kept or await self._open()
-            await asyncio.wait_for(connection.head(path), _SECONDS)
+            await self._head(connection, path)
             self._seconds.append(time.perf_counter() - began)
             if kept is None:
                 connection.close()
         if kept is not None:
             kept.close()
 
-    async def _open(self) -> "_Connection":
-        return await _Connection.open(self._host, self._tls)
+    async def _open(self) -> Connection:
+        return await Connection.open(self._place)
 
-
-class _Connection:
-    def __init__(
-        self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._host, self._reader, self._writer = host, reader, writer
-
-    @classmethod
-    async def open(cls, host: str, tls: ssl.SSLContext) -> "_Connection":
-        return cls(host, *await asyncio.open_connection(host, 443, ssl=tls))
-
-    async def head(self, path: str) -> None:
-        self._writer.write(
-            f"HEAD {path} HTTP/1.1\r\nHost: {self._host}\r\n"
-            f"User-Agent: {AGENT}\r\nAccept: {ACCEPT}\r\n\r\n".encode()
-        )
-        answer = await self._reader.readuntil(b"\r\n\r\n")
-        if not answer.startswith(b"HTTP/1.1 200 "):
-            raise RuntimeError(f"{self._host}{path}: {answer[:300].decode(errors='replace')}")
-
-    def close(self) -> None:
-        self._writer.transport.abort()
+    async def _head(self, connection: Connection, path: str) -> None:
+        answer = await asyncio.wait_for(connection.ask("HEAD", path, RUNTIME), _SECONDS)
+        if answer.status != 200:
+            said = answer.head[:300].decode(errors="replace")
+            raise RuntimeError(f"{self._place.host}{path}: {said}")

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,35 @@ def running_mitmdump(registry: BenchRegistry, addon: str, route: ProxyRoute) -> 
     process = node.daemons[-1]
     try:
         wait_until_listening(process, node.folder / f"mitmdump-{route.key}.log", route.port + 1)
+        yield process.pid
+    finally:
+        stop(process)
+
+
+@contextmanager
+def running_reverse(
+    registry: BenchRegistry,
+    name: str,
+    addon: str,
+    port: int,
+    upstream: int,
+    options: Sequence[str] = (),
+) -> Iterator[int]:
+    """A mitmdump in reverse mode for one of the registry's ports; its process id.
+
+    `addon` is empty for mitmdump alone.
+    """
+    node = registry.node
+    command = [str(Path(sys.executable).parent / "mitmdump"), *(["-s", addon] if addon else [])]
+    confdir = f"confdir={node.folder}/mitmproxy"
+    trusted = f"ssl_verify_upstream_trusted_ca={registry.ca}"
+    for option in (confdir, "flow_detail=0", trusted, *options):
+        command += ["--set", option]
+    command += ["--mode", f"reverse:https://{REGISTRY_HOST}:{upstream}@127.0.0.1:{port}"]
+    node.start(name, command)
+    process = node.daemons[-1]
+    try:
+        wait_until_listening(process, node.folder / f"{name}.log", port)
         yield process.pid
     finally:
         stop(process)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from benchmark.network import PRIVATE_PORT, REGISTRY_ADDRESS, REGISTRY_HOST
 from clients.node import NAME, Node, layer, push_blob, push_image, push_manifest, wait_for
 from support.certificates import make_authority
 from support.embedded_registry import DOCKER_LIST, DOCKER_MANIFEST, index_of
+from support.fleet import Image, publish
 
 TAR = "application/vnd.docker.image.rootfs.diff.tar"
 CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -45,6 +47,7 @@ class BenchRegistry:
             timeout=120,
         )
         wait_for("docker-registry", self._answers)
+        self._private = 0
 
     def _answers(self) -> bool:
         try:
@@ -54,11 +57,19 @@ class BenchRegistry:
 
     def serve_privately(self) -> int:
         """Serve the same content to those with credentials only, on PRIVATE_PORT; the pid."""
+        if self._private:
+            return self._private
         config = registry_config(self.storage, f":{PRIVATE_PORT}", self.cert, self.key)
         users = self.node.folder / "htpasswd"
         users.write_text(HTPASSWD)
         config["auth"] = {"htpasswd": {"realm": "bench", "path": str(users)}}
-        return start_registry(self.node, "private", config, self.ca)
+        self._private = start_registry(self.node, "private", config, self.ca)
+        return self._private
+
+    def asked_privately(self) -> list[str]:
+        """`METHOD path` of each request to the private registry, in order."""
+        time.sleep(0.3)  # the registry logs behind the answer
+        return requests_in((self.node.folder / "private.log").read_text(errors="replace"))
 
     def publish_layer(self, size: int) -> str:
         """A layer of bytes that can't be compressed; the path to ask for."""
@@ -96,9 +107,25 @@ class BenchRegistry:
             push_manifest(self.client, document, f"{prefix}-{at}")
         return [f"/v2/{NAME}/manifests/{prefix}-{at}" for at in range(count)]
 
+    def publish_fleet(self, count: int) -> list[Image]:
+        """Images of a fleet, no two children alike, in as many tags of one repository."""
+
+        def put(document: dict[str, Any], tag: str = "") -> dict[str, Any]:
+            return push_manifest(self.client, document, tag)
+
+        blobs = [push_blob(self.client, b"{}", CONFIG)]
+        blobs += [push_blob(self.client, f"layer {at}".encode(), TAR) for at in range(8)]
+        return [publish(put, NAME, f"fleet-{at}", blobs) for at in range(count)]
+
     def forget(self) -> None:
         """Free the space of all that was published."""
         shutil.rmtree(self.storage / "docker", ignore_errors=True)
+
+
+def requests_in(log: str) -> list[str]:
+    """`METHOD path` of each line of a docker-registry's access log."""
+    lines = (line.split('"')[1] for line in log.splitlines() if '] "' in line)
+    return [" ".join(line.split()[:2]) for line in lines]
 
 
 def described(child: dict[str, Any], features: tuple[str, ...]) -> dict[str, Any]:

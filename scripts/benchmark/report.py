@@ -31,6 +31,12 @@ PULLS = {
     "private relay": "metahub-addon, logged in (layers relayed)",
 }
 
+FLEET_WAYS = {
+    "direct": "direct",
+    "bare": "mitmdump, reverse, no addon",
+    "hub": "metahub-addon as a hub",
+}
+
 
 def markdown(results: Results) -> str:
     """The whole report."""
@@ -121,6 +127,38 @@ def _manifests(part: Results) -> str:
     return f"## A request for a manifest\n\n{text}\n\n{table(head, rows)}"
 
 
+def _hub(part: Results) -> str:
+    cases = {
+        "at once": "all at once",
+        "paced": f"each every {part['every s']:g} s",
+    }
+    columns = [f"{kind} {at} ms" for kind in ("HEAD", "GET") for at in ("p50", "p95", "p99")]
+    columns += ["pull p50 ms", "pull p99 ms"]
+    costs = ("CPU ms a pull", "registry CPU ms a pull")
+    rows = [
+        [
+            f"{cases[case]}: {FLEET_WAYS[way]}",
+            f"{row['pulls/s']:.0f}",
+            *(f"{row[column]:.1f}" for column in columns),
+            f"{row['CPU ms a pull']:.1f}" if way != "direct" else "",
+            f"{row['registry CPU ms a pull']:.1f}",
+            f"{row['asked upstream']:.2f}",
+        ]
+        for case, ways in part["cases"].items()
+        for way, row in ways.items()
+    ]
+    head = ("fleet", "pulls/s", *columns, *costs, "requests upstream a pull")
+    text = (
+        f"{part['machines']} machines of {part['types']} types, {part['tags']} tags, a new TLS"
+        " connection a pull: a greeting without a login, HEAD of the tag and GET of its digest,"
+        " by a quarter of them GET of the tag alone. (Not through the hub, that is the index, and"
+        " the child would be one more request.) All at once: the hub has just started, each"
+        " machine got its own child, and each index and child was asked for once."
+        " Fleet, proxy and registry share the machine's cores."
+    )
+    return f"## A fleet at a hub\n\n{text}\n\n{table(head, rows)}"
+
+
 def _memory(part: Results) -> str:
     keys = ("requests", "GiB past", "GiB streamed", "MiB", "peak MiB")
     samples = part["samples"]
@@ -149,6 +187,7 @@ SECTIONS = {
     "layers": _layers,
     "pull": _pull,
     "manifests": _manifests,
+    "hub": _hub,
     "memory": _memory,
     "start": _start,
     "choose": _choose,

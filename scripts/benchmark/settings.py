@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 # In the order in which they run: what fills the memory of the machine comes last.
-PARTS = ("choose", "start", "manifests", "pull", "layers", "memory")
-NEED_ROOT = frozenset({"manifests", "pull", "layers", "memory"})
+PARTS = ("choose", "start", "manifests", "hub", "pull", "layers", "memory")
+NEED_ROOT = frozenset({"manifests", "hub", "pull", "layers", "memory"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,10 @@ class Settings:
     pull_layer_mib: int = 128
     manifest_requests: int = 1500
     paced_seconds: int = 8
+    fleet_rounds: int = 2
+    fleet_machines: int = 200
+    fleet_tags: int = 20
+    fleet_paced_pulls: int = 2
     memory_requests: int = 50_000
     memory_gib: int = 20
     starts: int = 5
@@ -41,6 +45,9 @@ class Settings:
             pull_layer_mib=24,
             manifest_requests=200,
             paced_seconds=2,
+            fleet_rounds=1,
+            fleet_tags=2,
+            fleet_paced_pulls=1,
             memory_requests=1500,
             memory_gib=1,
             starts=2,

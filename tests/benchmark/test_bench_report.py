@@ -18,6 +18,13 @@ CASE = {
     "CPU ms a request": 1.5,
     "asked upstream": 1.0,
 }
+FLEET = {
+    "pulls/s": 100.0,
+    **{f"{kind} {at} ms": 5.0 for kind in ("HEAD", "GET", "pull") for at in ("p50", "p95", "p99")},
+    "CPU ms a pull": 6.5,
+    "registry CPU ms a pull": 4.5,
+    "asked upstream": 0.5,
+}
 SAMPLE = {"requests": 0, "GiB past": 0, "GiB streamed": 0, "MiB": 80.0, "peak MiB": 81.0}
 RESULTS: dict[str, Any] = {
     "date": "2026-11-24",
@@ -35,6 +42,15 @@ RESULTS: dict[str, Any] = {
             ),
             CASE,
         )
+    },
+    "hub": {
+        "machines": 200,
+        "types": 8,
+        "tags": 20,
+        "every s": 10.0,
+        "cases": {
+            case: dict.fromkeys(("direct", "bare", "hub"), FLEET) for case in ("at once", "paced")
+        },
     },
     "memory": {"cache MiB": 16, "samples": [SAMPLE, {**SAMPLE, "requests": 1000, "MiB": 90.5}]},
     "start": {"with the addon, s": 1.5, "mitmdump alone, s": 1.0},
@@ -67,6 +83,10 @@ def test_every_part_has_its_section() -> None:
         "| metahub-addon (layers past the proxy) | 500 | 0.97 | 0.90 to 1.01 | 0.04 |",
         "## `docker pull` of 512 MiB",
         "| warm, 50 clients, kept | 5.0 | 5.0 | 5.0 | 5.0 | 1000 | 500 | 1.5 | 1.00 |",
+        "200 machines of 8 types, 20 tags, a new TLS connection a pull",
+        "| all at once: metahub-addon as a hub | 100 | 5.0 | 5.0 | 5.0 |",
+        "| each every 10 s: direct | 100 | 5.0 |",
+        "| 5.0 |  | 4.5 | 0.50 |",
         "| 1000 | 0 | 0 | 90.5 | 81 |",
         "## Start until it listens",
         "## An index of 1000 children, 4 bytes",

@@ -84,6 +84,8 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    # Who connects while this queue is full is not heard for a second, then two, then four.
+    request_queue_size = 128
     registry: "EmbeddedRegistry"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
