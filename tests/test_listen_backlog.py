@@ -30,7 +30,10 @@ async def test_without_listeners() -> None:
         assert deepen_backlogs(1000) == 0
 
 
-@pytest.mark.parametrize("kept", [[], [object()]])
+UDP = SimpleNamespace(sockets=[SimpleNamespace(type=socket.SOCK_DGRAM)])
+
+
+@pytest.mark.parametrize("kept", [[], [object()], [UDP]])
 async def test_a_mitmproxy_that_keeps_them_elsewhere(kept: list[object]) -> None:
     elsewhere = Proxyserver()
     elsewhere.servers = [SimpleNamespace(_servers=kept), SimpleNamespace()]  # type: ignore[assignment]
