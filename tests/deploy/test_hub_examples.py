@@ -384,5 +384,5 @@ def test_haproxy_asks_again_what_may_be_asked_again() -> None:
     assert forgotten < lines.index("option forwardfor")
     for backend in ("registry", "page"):
         at = lines.index(f"backend {backend}")
-        assert "http-check send meth GET uri /readyz" in lines[at : at + 6]
+        assert "http-check send meth GET uri /readyz" in lines[at : at + 10]
     assert all("verify required" in line for line in lines if line.startswith("default-server ssl"))
