@@ -1,6 +1,7 @@
 """Whether a user and password are right, with those slowed down who guess."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ from metahub_addon.passwords import Passwords
 from metahub_addon.type_selection import Login, read_login
 
 _LOGINS = 1024
+_MAX_NAME = 256
 # More than wait for one account from one address are no fleet of machines.
 _MAX_WAITING = 256
 _BUSY_SECONDS = 5.0
@@ -38,22 +40,23 @@ class LoginCheck:
     async def check(self, config: HubConfig, user: str, password: str, address: str) -> Login:
         """Who logs in with a name and a password from an address; raises LoginRefused."""
         login = self._read(config, user)
-        # Names that nobody has share one count: there are too many to keep each.
         account = login.account.user if login else ""
+        # Counted by what was sent, be there an account or not: else the count would tell.
+        counted = re.split("[-/]", user[:_MAX_NAME], maxsplit=1)[0]
         hashed = login.account.password if login else None
         if login and hashed and self._passwords.is_known(account, password, hashed):
             return login
-        async with self._turn(address, account):
+        async with self._turn(address, counted):
             # Who waited for its turn may be known by now: a fleet logs in all at once.
             if login and hashed and self._passwords.is_known(account, password, hashed):
                 return login
-            seconds = self._throttle.wait(address, account)
+            seconds = self._throttle.wait(address, counted)
             if seconds > 0:
                 raise LoginRefused("too many wrong passwords, try again later", seconds)
             if not await self._passwords.verify(account, password, hashed) or login is None:
-                self._throttle.failed(address, account)
+                self._throttle.failed(address, counted)
                 raise LoginRefused("wrong user or password")
-            self._throttle.succeeded(address, account)
+            self._throttle.succeeded(address, counted)
             return login
 
     def _read(self, config: HubConfig, user: str) -> Login | None:
@@ -65,9 +68,9 @@ class LoginCheck:
         return self._logins[user]
 
     @asynccontextmanager
-    async def _turn(self, address: str, account: str) -> AsyncIterator[None]:
+    async def _turn(self, address: str, name: str) -> AsyncIterator[None]:
         """One check at a time for an account from an address: guesses can't run side by side."""
-        key = address, account
+        key = address, name
         turns = self._turns.setdefault(key, [])
         if len(turns) >= _MAX_WAITING:
             raise LoginRefused("too many logins at once, try again later", _BUSY_SECONDS)

@@ -60,11 +60,26 @@ def _octets(password: str) -> bytes | None:
     return octets if 0 < len(octets) <= MAX_PASSWORD_BYTES and b"\0" not in octets else None
 
 
+def _matches_slowly(password: str, hash: str | None, rounds: int) -> bool:
+    """As `matches`, but whatever is wrong takes as long as a hash of `rounds` does.
+
+    Also where no hash is there, or one that costs less: the cost doubles with each round, so
+    2^r and 2^r, 2^(r+1), … 2^(rounds - 1) make 2^rounds.
+    """
+    if hash is not None and matches(password, hash):
+        return True
+    found = _HASH.fullmatch(hash or "")
+    costs = range(int(found["rounds"]), rounds) if found else (rounds,)
+    for cost in costs:
+        matches(password, f"$2b${cost:02}${'.' * 53}")
+    return False
+
+
 class Passwords:
     """Checks passwords beside the event loop, and remembers those that were right.
 
-    What was right is kept for ten minutes, under a keyed hash only. For a user that is not
-    there, as much is computed as for one that is: time does not tell who is there. `timer`
+    What was right is kept for ten minutes, under a keyed hash only. Whatever is wrong takes as
+    long, be the user there or not: time does not tell who is there. `timer`
     is a monotonic clock in seconds.
     """
 
@@ -105,13 +120,13 @@ class Passwords:
         self._threads.shutdown(wait=False)
 
     async def _check(self, token: bytes, password: str, hash: str | None) -> bool:
-        # A hash that nothing is known to give: what is found out is how long it takes.
-        judged = hash or f"$2b${self._rounds:02}${'.' * 53}"
         loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._threads, matches, password, judged)
-        if right and hash:
+        right = await loop.run_in_executor(
+            self._threads, _matches_slowly, password, hash, self._rounds
+        )
+        if right:
             self._known[token] = True
-        return right and bool(hash)
+        return right
 
     def _forget(self, token: bytes, done: "asyncio.Task[bool]") -> None:
         self._running.pop(token, None)

@@ -146,6 +146,7 @@ async def test_what_was_right_is_known_for_ten_minutes(checks: Checks) -> None:
 async def test_what_was_wrong_is_judged_again(checks: Checks) -> None:
     checks.may_go_on.set()
     judged = Passwords()
+    judged.expect([GOOD])
     for _ in range(2):
         assert not await judged.verify("a", "wrong", GOOD)
     assert len(checks.hashes) == 2
@@ -165,6 +166,19 @@ async def test_a_user_that_is_not_there_costs_as_much(checks: Checks) -> None:
     judged.close()
 
 
+@pytest.mark.parametrize("cost", [4, 5, 8, 9])
+async def test_a_cheap_hash_costs_as_much_where_the_password_is_wrong(
+    checks: Checks, cost: int
+) -> None:
+    checks.may_go_on.set()
+    judged = Passwords()
+    dear, cheap = GOOD.replace("$04$", "$09$"), GOOD.replace("$04$", f"${cost:02}$")
+    judged.expect([dear, cheap])
+    assert not await judged.verify("a", "wrong", cheap)
+    assert sum(2 ** int(hash[4:6]) for hash in checks.hashes) == 2**9
+    judged.close()
+
+
 async def test_even_who_finds_the_dummy_is_not_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "matches", lambda password, hash: True)
     judged = Passwords()
@@ -175,6 +189,7 @@ async def test_even_who_finds_the_dummy_is_not_let_in(monkeypatch: pytest.Monkey
 
 async def test_checks_of_the_same_are_shared_and_two_run_at_once(checks: Checks) -> None:
     judged = Passwords()
+    judged.expect([GOOD])
     same = [asyncio.create_task(judged.verify("a", "secret", GOOD)) for _ in range(5)]
     others = [asyncio.create_task(judged.verify("a", f"wrong{at}", GOOD)) for at in range(4)]
     await asyncio.sleep(0)
