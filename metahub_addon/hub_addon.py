@@ -13,6 +13,7 @@ from mitmproxy.addonmanager import Loader
 from metahub_addon.answer import Answer
 from metahub_addon.clients import is_named
 from metahub_addon.flow_repository import HUB
+from metahub_addon.header_bound import bound_headers
 from metahub_addon.hub import ConfigSource, Hub
 from metahub_addon.hub_admission import Client, Refused, admit, authorise
 from metahub_addon.hub_config import HubConfig
@@ -57,6 +58,7 @@ _OPTIONS = frozenset({"metahub_machine_types", "mode", "metahub_timeout", "metah
 _BASE = frozenset({"/v2/", "/v2"})
 _LEAST_SECONDS = 30.0
 _BACKLOG = 1024
+_MAX_HEADERS = 64 * 1024
 
 
 def is_hub() -> bool:
@@ -81,6 +83,7 @@ class HubAddon:
         self._config: HubConfig | None = None
         self._credentials: UpstreamCredentials | None = None
         self._passwords = Passwords()
+        self._is_running = False
 
     def load(self, loader: Loader) -> None:
         """Declare the option."""
@@ -136,6 +139,8 @@ class HubAddon:
             self._config = hub.config
             self._credentials.use(hub.upstreams)
             self._passwords.expect(one.password for one in hub.config.accounts.values())
+            if self._is_running:
+                ctx.options.update(request_client_cert=bool(hub.config.certificates))
 
     def running(self) -> None:
         """Set mitmproxy's options as a hub needs them."""
@@ -147,8 +152,12 @@ class HubAddon:
             # The hub's certificate is its own: nothing of a registry's is shown to clients.
             upstream_cert=False,
             onboarding=False,
+            # A fleet may have public addresses; a hub lets in who has a login.
+            block_global=False,
             request_client_cert=bool(self.hub.config.certificates),
         )
+        self._is_running = True
+        bound_headers(_MAX_HEADERS)
         calm_garbage_collector()
         deepen_backlogs(_BACKLOG)
         names = ", ".join(rule.name for rule in self.hub.upstreams)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,6 +249,15 @@ def test_a_registry_that_denies_or_is_away(fleet: Fleet) -> None:
 def test_an_unknown_request_with_a_long_body_is_cut_off(fleet: Fleet) -> None:
     with pytest.raises((httpx.NetworkError, httpx.RemoteProtocolError)):
         fleet.client.put(f"/v2/{NAME}/blobs/uploads/1", content=b"0" * (2 << 20))
+
+
+@pytest.mark.parametrize("part", [b"a" * 65536, b"a: b\r\n" * 10000])
+def test_headers_without_an_end_are_cut_off(fleet: Fleet, part: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", fleet.hub.ports[0]), 20) as connection:
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: h\r\nX: ")
+        with pytest.raises(ConnectionError):
+            connection.sendall(part * 200)
+    assert fleet.hub.peak_memory_mib() < 400
 
 
 def test_each_is_asked_for_once(fleet: Fleet) -> None:

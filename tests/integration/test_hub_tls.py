@@ -230,3 +230,20 @@ def test_a_login_by_plain_http_from_elsewhere_is_refused(fleet: Fleet) -> None:
     """From this host it is taken: nobody is on the way."""
     plain = httpx.get(f"http://127.0.0.1:{fleet.hub.ports[0]}/v2/", trust_env=False)
     assert plain.status_code == 401
+
+
+def test_certificates_count_from_when_they_are_in_the_file(fleet: Fleet, tmp_path: Path) -> None:
+    """Also where there were none before: clients are asked for one from then on."""
+    certificate, fingerprint = client_certificate(tmp_path, "late.test")
+    file = fleet.folder / "machine-types.yaml"
+    before = file.read_text()
+    without = before[: before.index("certificates:")] + before[before.index("trusted_proxies:") :]
+    rule = f'certificates: [{{fingerprint: "{fingerprint}", type: type4, account: nodes}}]\n'
+    try:
+        file.write_text(without)
+        assert fleet.ask(LATEST, "", certificate=certificate).status_code == 401
+        file.write_text(without + rule)
+        assert fleet.ask(LATEST, "qnib-type1").status_code == 200  # takes it up
+        assert manifest(fleet.ask(LATEST, "", certificate=certificate)) == (200, "type4")
+    finally:
+        file.write_text(before)
