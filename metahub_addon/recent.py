@@ -9,7 +9,8 @@ from cachetools import LRUCache
 
 from metahub_addon.selection import Decision
 
-_DECISIONS = 200
+# A verdict takes about 1.5 kB: logins that name features make a decision of each.
+_DECISIONS, _VERDICTS = 200, 10_000
 _GAPS = 1000
 
 
@@ -49,7 +50,8 @@ class Recent:
 
     def __init__(self, now: Callable[[], datetime] = _now) -> None:
         self._now = now
-        self._made: deque[Made] = deque(maxlen=_DECISIONS)
+        self._made: deque[Made] = deque()
+        self._verdicts = 0
         self._gaps: LRUCache[tuple[str, str, str], Gap] = LRUCache(_GAPS)
 
     def note(self, account: str, repository: str, image: str, decision: Decision) -> None:
@@ -63,6 +65,9 @@ class Recent:
                 decision=decision,
             )
         )
+        self._verdicts += len(decision.verdicts)
+        while len(self._made) > _DECISIONS or (self._verdicts > _VERDICTS and len(self._made) > 1):
+            self._verdicts -= len(self._made.popleft().decision.verdicts)
         if decision.chosen is None:
             wanted = ", ".join(map(str, decision.machine.features)) or "generic"
             self.miss(repository, image, decision.machine.name, wanted)

@@ -23,6 +23,10 @@ def decided(*features: str, offered: tuple[str, ...] = ("cpu:zen3",)) -> Decisio
     return choose(family(list(offered)), machine(*features))
 
 
+def large(children: int) -> Decision:
+    return choose(family(*([f"x:{at}"] for at in range(children))), machine("x:1"))
+
+
 def test_decisions_the_newest_first() -> None:
     recent = Recent(Clock())
     for at in range(3):
@@ -75,3 +79,20 @@ def test_times_are_in_utc() -> None:
     recent = Recent()
     recent.miss("a", "a:1", "type1")
     assert recent.gaps[0].first.tzinfo is UTC
+
+
+def test_decisions_on_large_indexes_are_kept_shorter() -> None:
+    recent = Recent()
+    decision = large(4000)
+    for at in range(200):
+        recent.note("qnib", "a/b", f"a/b:{at}", decision)
+    assert [made.image for made in recent.decisions] == ["a/b:199", "a/b:198"]
+    for at in range(300):
+        recent.note("qnib", "a/b", f"a/b:{at}", decided("cpu:zen3"))
+    assert len(recent.decisions) == 200
+
+
+def test_one_decision_is_always_kept() -> None:
+    recent = Recent()
+    recent.note("qnib", "a/b", "a/b:1", large(12_000))
+    assert len(recent.decisions) == 1
