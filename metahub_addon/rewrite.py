@@ -4,8 +4,12 @@ No flow and no I/O of its own: documents come from an Upstream, and the outcome 
 value. Whoever calls it applies, logs and counts.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from metahub_addon.answer import Answer, child_answer, error_answer
 from metahub_addon.compatibility import Compatibility
@@ -17,6 +21,13 @@ from metahub_addon.media_types import accepts
 from metahub_addon.nesting import open_nested
 from metahub_addon.selection import Decision, choose
 from metahub_addon.upstream import Document, FetchError, Repository, Upstream
+
+_Result = TypeVar("_Result")
+
+# From about 500 children on, parsing or judging an index takes several milliseconds, and up to
+# a second: two at a time, so that they take no core from all else.
+_LARGE_BYTES = 200_000
+_threads = ThreadPoolExecutor(2, "metahub-choice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +77,7 @@ async def rewrite(
         identity = shown.repository.identity
         question = Question(identity, document.digest, document.media_type, absent)
         made = decisions.get(question, machine) if decisions else None
-        decision = made or choose(await _index(shown, machine, upstream, document), machine, absent)
+        decision = made or await _choose(shown, machine, upstream, document, absent)
         if decisions and not made:
             decisions.put(question, machine, decision)
     child = decision.chosen
@@ -82,16 +93,36 @@ async def rewrite(
     return Outcome(decision, answer)
 
 
+async def _choose(
+    shown: Shown,
+    machine: MachineType,
+    upstream: Upstream,
+    document: Document,
+    absent: frozenset[str],
+) -> Decision:
+    index = await _index(shown, machine, upstream, document)
+    return await _apart(document, partial(choose, index, machine, absent))
+
+
+async def _apart(document: Document, work: Callable[[], _Result]) -> _Result:
+    """Do work on an index here, or beside the event loop where it takes other pulls' time."""
+    if len(document.body) <= _LARGE_BYTES:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(_threads, work)
+
+
 async def _index(
     shown: Shown, machine: MachineType, upstream: Upstream, document: Document
 ) -> Index:
     """The parsed index, the nested ones in it opened."""
 
     async def open_child(child: Child) -> Index:
-        inner = await _fetch(shown, upstream, child)
-        return parse_index(inner.body, inner.media_type)
+        return await parse(await _fetch(shown, upstream, child))
 
-    index = parse_index(document.body, document.media_type)
+    async def parse(document: Document) -> Index:
+        return await _apart(document, partial(parse_index, document.body, document.media_type))
+
+    index = await parse(document)
     return await open_nested(index, machine.platform, open_child)
 
 

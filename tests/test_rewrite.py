@@ -1,4 +1,6 @@
+import importlib
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -158,3 +160,41 @@ async def test_only_so_many_children_are_asked_about() -> None:
     with pytest.raises(FetchError, match="more than 16 images are refused"):
         await rewrite(shown, host, upstream, compatibility=says)
     assert len(says.asked) == 16
+
+
+async def test_a_large_index_is_judged_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both parsed and judged: else all other pulls wait for seconds."""
+    threads = set()
+
+    def noted(module: str, name: str) -> None:
+        original = getattr(module_of(module), name)
+
+        def work(*arguments: object) -> object:
+            threads.add(f"{name} in {threading.current_thread().name.partition('_')[0]}")
+            return original(*arguments)
+
+        monkeypatch.setattr(f"metahub_addon.rewrite.{name}", work)
+
+    noted("index", "parse_index")
+    noted("selection", "choose")
+    content = EmbeddedRegistry()
+    features: list[list[str]] = [[f"some:{at}", "cpu:zen3"] for at in range(1500)]
+    index = content.put_family("a/b", "list", [*features, ["cpu:zen3"]])
+    body = content.manifests[("a/b", "list")][1]
+    assert len(body) > 200_000
+    documents = {reference: document for (_, reference), document in content.manifests.items()}
+    upstream = Upstream(FakeFetcher(documents=documents), 10_000_000, 5)
+    large = replace(GET, digest=index["digest"], body=body)
+    outcome = await rewrite(large, HOST, upstream)
+    assert outcome.decision.chosen
+    assert threads == {"parse_index in metahub-choice", "choose in metahub-choice"}
+
+    threads.clear()
+    await rewrite(GET, HOST, source()[1])
+    assert threads == {"parse_index in MainThread", "choose in MainThread"}
+
+
+def module_of(name: str) -> object:
+    return importlib.import_module(f"metahub_addon.{name}")
