@@ -88,6 +88,9 @@ def find_route(
     if method not in _READING | _WRITING:
         return NoRoute(405, "UNSUPPORTED", f"{method} is no method of the distribution API")
     name, rest = found["name"], re.sub("%3[Aa]", ":", found["rest"])
+    if method == "DELETE" and not _UPLOAD.match(rest):
+        # Who may push may give up an upload; a registry deletes for who asks it itself.
+        return NoRoute(405, "UNSUPPORTED", "this hub deletes nothing")
     rule, upstream_name = _upstream(name, host, namespace_of(query), upstreams)
     if rule is None:
         return NoRoute(404, "NAME_UNKNOWN", f"{name}: no registry behind this hub has it")

@@ -152,7 +152,7 @@ def test_once_more() -> None:
         ("GET", f"referrers/{digest(1)}", Action.PULL),
         ("GET", "tags/list", Action.PULL),
         ("PUT", "manifests/latest", Action.PUSH),
-        ("DELETE", MANIFEST, Action.PUSH),
+        ("DELETE", "blobs/uploads/1", Action.PUSH),
         ("POST", "blobs/uploads/", Action.PUSH),
         ("PATCH", "blobs/uploads/a-b_c.d=", Action.PUSH),
         ("PUT", f"blobs/uploads/1:2:x/y?digest={digest(1)}", Action.PUSH),
@@ -297,6 +297,15 @@ TARGETS = st.one_of(
     st.tuples(PATHS, QUERIES).map("?".join),
     st.tuples(NAMES.map(lambda name: f"/v2/{name}/manifests/latest"), QUERIES).map("?".join),
 )
+
+
+@pytest.mark.parametrize("rest", [MANIFEST, "manifests/latest", f"blobs/{digest(1)}"])
+def test_a_hub_deletes_nothing(rest: str) -> None:
+    refused = find_route("DELETE", f"/v2/a/b/{rest}", "hub.test", ALL)
+    assert isinstance(refused, NoRoute)
+    assert (refused.status, refused.code) == (405, "UNSUPPORTED")
+
+
 METHODS = st.sampled_from(["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "TRACE"])
 HOSTS = st.sampled_from(["hub.test", "docker.hub.test", "quay.hub.test", "", "x"])
 
