@@ -311,6 +311,10 @@ class HubAddon:
         flow.response.stream = True
         if flow.response.status_code == 401:
             replace_answer(flow, self._denied(flow, route))
+        elif flow.response.status_code < 200:
+            # Nobody asked to change the protocol; what came next would be past all of this.
+            message = "the registry behind this hub answers with another protocol"
+            replace_answer(flow, oci_error(502, "UNAVAILABLE", message))
         else:
             lead_back(flow, route)
 

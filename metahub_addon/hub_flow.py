@@ -13,7 +13,13 @@ from metahub_addon.hub_request import client_address, is_within
 from metahub_addon.hub_routes import Route, led_back
 from metahub_addon.upstream import Registry
 
-_API = {"Docker-Distribution-Api-Version": "registry/2.0"}
+# Whatever a registry keeps is no page of the hub's: what a browser makes of it runs no script,
+# and in no origin of ours.
+_OWN = {
+    "Docker-Distribution-Api-Version": "registry/2.0",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
 # A refused request whose body is longer is cut off: nobody reads gigabytes to say no.
 _MAX_REFUSED_BODY = 1024 * 1024
 # What a registry needs to know of a request. All else stays here: a header may make it, or
@@ -28,10 +34,16 @@ _SENT_ON = frozenset(
 )
 # Registries read a form's fields as if they stood in the query: `mount`, for one.
 _FORMS = ("application/x-www-form-urlencoded", "multipart/")
-# What a registry tells the hub: a client must not take its login there.
-_NOT_SENT_BACK = (
-    *("WWW-Authenticate", "Proxy-Authenticate", "Authentication-Info", "Set-Cookie"),
-    *("Strict-Transport-Security", "Public-Key-Pins", "Alt-Svc", "Clear-Site-Data"),
+# What a client needs to know of a registry's answer. All else stays here: it must neither take
+# its login elsewhere nor believe that the hub says what the registry does.
+_SENT_BACK = frozenset(
+    {
+        *("accept-ranges", "cache-control", "connection", "content-encoding", "content-length"),
+        *("content-range", "content-type", "date", "docker-content-digest", "docker-upload-uuid"),
+        *("etag", "keep-alive", "last-modified", "link", "location", "oci-chunk-max-length"),
+        *("oci-chunk-min-length", "oci-filters-applied", "oci-subject", "oci-tag", "range"),
+        *("ratelimit-limit", "ratelimit-remaining", "retry-after", "transfer-encoding", "vary"),
+    }
 )
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -89,7 +101,7 @@ def certificate_of(flow: http.HTTPFlow) -> ShownCertificate | None:
 def give(flow: http.HTTPFlow, answer: Answer) -> None:
     """Answer a request without its registry."""
     flow.request.stream = False
-    response = http.Response.make(answer.status, answer.body, {**_API, **answer.headers})
+    response = http.Response.make(answer.status, answer.body, {**answer.headers, **_OWN})
     if "Content-Length" in answer.headers:
         # A HEAD's answer has the length of a body that is not sent.
         response.headers["Content-Length"] = answer.headers["Content-Length"]
@@ -135,8 +147,10 @@ def lead_back(flow: http.HTTPFlow, route: Route) -> None:
     """Make a registry's answer one of the hub's: its own paths, no login elsewhere."""
     assert flow.response
     headers = flow.response.headers
-    for name in _NOT_SENT_BACK:
-        headers.pop(name, None)
+    for name in {name for name in headers if name.lower() not in _SENT_BACK}:
+        del headers[name]
+    for name, value in _OWN.items():
+        headers[name] = value
     if "Location" in headers:
         headers["Location"] = led_back(headers["Location"], route)
     if "Link" in headers:
@@ -150,7 +164,7 @@ def replace_answer(flow: http.HTTPFlow, answer: Answer) -> None:
     assert response
     body = answer.body
     response.headers.clear()
-    for name, value in {**_API, **answer.headers}.items():
+    for name, value in {**answer.headers, **_OWN}.items():
         response.headers[name] = value
     response.status_code, response.reason = answer.status, ""
     response.stream = lambda chunk: b"" if chunk else body

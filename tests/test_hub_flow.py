@@ -210,7 +210,7 @@ def test_long_bodies(headers: dict[str, str], is_long: bool) -> None:
         ("POST", "blobs/uploads/", "99", False),
         ("PATCH", "blobs/uploads/x", "99", False),
         ("PUT", "blobs/uploads/x", "0", False),
-        ("DELETE", "manifests/latest", "", False),
+        ("DELETE", "blobs/uploads/x", "", False),
     ],
 )
 def test_what_is_sent_again_when_redirected(
@@ -313,6 +313,14 @@ def answered(status: int = 200, **headers: str) -> http.HTTPFlow:
     return flow
 
 
+# What a browser makes of an answer runs nowhere, whoever has sent it.
+OWN = {
+    "Docker-Distribution-Api-Version": "registry/2.0",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
+
+
 def test_an_answer_is_led_back() -> None:
     flow = answered(
         202,
@@ -326,6 +334,11 @@ def test_an_answer_is_led_back() -> None:
         Strict_Transport_Security="max-age=1",
         Alt_Svc='h3=":443"',
         Clear_Site_Data='"*"',
+        Refresh="0;url=https://elsewhere.test",
+        Access_Control_Allow_Origin="*",
+        Service_Worker_Allowed="/",
+        Content_Security_Policy="script-src *",
+        X_Metahub_Machine_Type="of the registry's",
     )
     lead_back(flow, route("GET", "/v2/plain/a/tags/list"))
     assert flow.response
@@ -333,6 +346,7 @@ def test_an_answer_is_led_back() -> None:
         "Location": "/v2/plain/a/blobs/uploads/1?_state=x",
         "Link": '</v2/plain/a/tags/list?last=b&n=1>; rel="next"',
         "Range": "0-0",
+        **OWN,
     }
 
 
@@ -340,7 +354,7 @@ def test_an_answer_that_leads_nowhere_stays() -> None:
     flow = answered(200, Content_Length="2")
     lead_back(flow, route("GET", "/v2/plain/a/tags/list"))
     assert flow.response
-    assert dict(flow.response.headers) == {"Content-Length": "2"}
+    assert dict(flow.response.headers) == {"Content-Length": "2", **OWN}
 
 
 def test_layers_elsewhere_stay_elsewhere() -> None:
@@ -357,10 +371,7 @@ def test_an_answer_is_replaced_while_it_streams() -> None:
     response = flow.response
     assert response
     assert response.status_code == 403
-    assert dict(response.headers) == {
-        "Docker-Distribution-Api-Version": "registry/2.0",
-        **denied.headers,
-    }
+    assert dict(response.headers) == {**denied.headers, **OWN}
     assert callable(response.stream)
     assert [response.stream(chunk) for chunk in (b"secret", b"more", b"")] == [
         b"",

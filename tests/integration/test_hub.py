@@ -246,6 +246,31 @@ def test_a_registry_that_denies_or_is_away(fleet: Fleet) -> None:
     assert (missing.status_code, errors(missing)[0]["code"]) == (404, "MANIFEST_UNKNOWN")
 
 
+def test_what_a_registry_keeps_runs_nowhere(fleet: Fleet) -> None:
+    """A page among the layers must not become one of the hub's."""
+    evil = {
+        "Content-Type": "text/html",
+        "Refresh": "0;url=//evil.test",
+        "Access-Control-Allow-Origin": "*",
+        "Service-Worker-Allowed": "/",
+        "X-Metahub-Machine-Type": "another",
+        "Content-Security-Policy": "script-src *",
+    }
+    fleet.registry.faults["/blobs/"] = lambda handler: handler.reply(200, b"<script>", evil)
+    answers = [fleet.ask(f"/v2/{NAME}/blobs/{sha256(b'')}"), fleet.ask("/v2/"), fleet.ask("/")]
+    for answer in answers:
+        assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert not set(answers[0].headers) & {"refresh", "service-worker-allowed"}
+    assert "X-Metahub-Machine-Type" not in answers[0].headers
+
+
+def test_no_other_protocol(fleet: Fleet) -> None:
+    upgraded = {"Upgrade": "raw", "Connection": "Upgrade"}
+    fleet.registry.faults["/blobs/"] = lambda handler: handler.reply(101, b"", upgraded)
+    assert fleet.ask(f"/v2/{NAME}/blobs/{sha256(b'')}").status_code == 502
+
+
 def test_an_unknown_request_with_a_long_body_is_cut_off(fleet: Fleet) -> None:
     with pytest.raises((httpx.NetworkError, httpx.RemoteProtocolError)):
         fleet.client.put(f"/v2/{NAME}/blobs/uploads/1", content=b"0" * (2 << 20))
