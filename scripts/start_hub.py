@@ -17,13 +17,20 @@ from pathlib import Path
 
 import certifi
 import httpx
+from cryptography import x509
 
+from metahub_addon.hub_config import DEFAULT_PLATFORM
+from metahub_addon.hub_config_parser import parse_hub_config
+from metahub_addon.passwords import hash_password
+from metahub_addon.printable import printable
+from metahub_addon.strict_yaml import InvalidYaml
 from metahub_addon.web_listen import InvalidListen, Listen, parse_listen
 
 ADDON = Path(__file__).resolve().parent.parent / "metahub_addon" / "addon.py"
 CA = "mitmproxy-ca-cert.pem"
 # No root, no other machine, and docker takes a registry on loopback without its CA.
 LISTEN = "127.0.0.1:5443"
+_EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 class Problem(Exception):
@@ -32,26 +39,41 @@ class Problem(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What is asked for, checked. `state` is where mitmproxy keeps its CA."""
+    """What is asked for, checked.
+
+    `certified` is the hub's name by its certificate (empty: none), `state` is where mitmproxy
+    keeps its CA.
+    """
 
     upstream: str
     listen: Listen
     web: Listen | None
     machine_types: Path | None
     certificate: Path | None
+    certified: str
     upstream_ca: Path | None
     state: Path
     more: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """The hub as clients name it; behind all addresses, this machine's own name."""
-        host = _reachable(self.listen.host)
-        return host if self.listen.port == 443 else f"{host}:{self.listen.port}"
+        """The hub as clients name it."""
+        host = self.host(self.listen)
+        # docker takes a name without dot and colon for a user of Docker Hub.
+        is_registry = "." in host or ":" in host or host == "localhost"
+        if self.listen.port == 443 and is_registry:
+            return host
+        return f"{host}:{self.listen.port}"
+
+    def host(self, listen: Listen) -> str:
+        """How others call this machine; behind all addresses, by its own name."""
+        if self.certified and not _is_loopback(listen.host):
+            return self.certified
+        return _reachable(listen.host)
 
 
 def _reachable(host: str) -> str:
-    if host in ("", "0.0.0.0", "::"):
+    if host in _EVERYWHERE:
         return socket.gethostname().lower()
     return f"[{host}]" if ":" in host else host
 
@@ -60,12 +82,14 @@ def parse(arguments: Sequence[str]) -> Settings:
     """Read the command line; raises Problem, or ends with 2 as argparse does."""
     at = arguments.index("--") if "--" in arguments else len(arguments)
     given = _parser().parse_args(arguments[:at])
+    certificate = _certificate(given.certificate)
     return Settings(
         upstream=_upstream(given.upstream),
         listen=_listen("--listen", given.listen),
         web=_listen("--web", given.web) if given.web else None,
-        machine_types=_readable("--machine-types", given.machine_types),
-        certificate=_certificate(given.certificate),
+        machine_types=_machine_types(given.machine_types),
+        certificate=certificate,
+        certified=_name_in(certificate) if certificate else "",
         upstream_ca=_readable("--upstream-ca", given.upstream_ca),
         state=given.state.expanduser().absolute(),
         more=tuple(arguments[at + 1 :]),
@@ -149,6 +173,24 @@ def _readable(option: str, path: Path | None) -> Path | None:
         raise Problem(f"{option}: {path}: {error.strerror}") from error
 
 
+def _machine_types(path: Path | None) -> Path | None:
+    found = _readable("--machine-types", path)
+    if found is not None:
+        try:
+            text = found.read_bytes().decode()
+            parse_hub_config(text, str(found), DEFAULT_PLATFORM, _cheap_hash)
+        except InvalidYaml as error:
+            raise Problem(f"--machine-types: {printable(str(error))}") from error
+        except UnicodeDecodeError:  # whose text would quote the file
+            raise Problem(f"--machine-types: {path}: is not UTF-8") from None
+    return found
+
+
+def _cheap_hash(user: str, password: str) -> str:
+    """Of a password in the clear; it goes nowhere, the hub makes its own."""
+    return hash_password(password, 4)
+
+
 def _certificate(path: Path | None) -> Path | None:
     found = _readable("--certificate", path)
     if found is not None:
@@ -157,6 +199,17 @@ def _certificate(path: Path | None) -> Path | None:
         except (OSError, ValueError) as error:
             raise Problem(f"--certificate: {path}: holds no key and its certificate") from error
     return found
+
+
+def _name_in(certificate: Path) -> str:
+    """The first DNS name that is no wildcard (RFC 5280 4.2.1.6); empty if there is none."""
+    try:
+        own, *_ = x509.load_pem_x509_certificates(certificate.read_bytes())
+        names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return ""
+    found = names.get_values_for_type(x509.DNSName)
+    return next((name for name in found if "*" not in name), "")
 
 
 def command(settings: Settings) -> list[str]:
@@ -200,6 +253,9 @@ def instructions(settings: Settings) -> str:
     static, local = settings.machine_types is None, _is_loopback(settings.listen.host)
     own = settings.certificate is None
     user, account = ("qnib-type1",) * 2 if static else ("ACCOUNT-TYPE", "ACCOUNT")
+    # On this machine it is there, if not on the PATH; others have to be given it.
+    metahub = shlex.quote(str(Path(sys.executable).with_name("metahub"))) if local else "metahub"
+    there = "" if local else " (`pip install .` in a clone there)"
     lines = [f"A hub for {settings.upstream}. On a client:"]
     if own and not local:
         lines += [
@@ -210,8 +266,8 @@ def instructions(settings: Settings) -> str:
     lines += [
         f"  docker login -u {user} {name}" + "     (the password is the user's name)" * static,
         f"  docker pull {name}/qnib/bench",
-        "  or let it find out what the client is, and log docker or podman in:",
-        f"  metahub login --registry {name} --user {account}" + f" --ca {ca}" * (own and local),
+        f"  or let it find out what the client is, and log docker or podman in{there}:",
+        f"  {metahub} login --registry {name} --user {account}" + f" --ca {ca}" * (own and local),
     ]
     if own and local:
         lines += [
@@ -219,9 +275,16 @@ def instructions(settings: Settings) -> str:
             f"  {ca} as /etc/containers/certs.d/{name}/ca.crt.",
         ]
     if settings.web:
-        scheme = "https" if settings.certificate else "http"
-        lines.append(f"Page: {scheme}://{_reachable(settings.web.host)}:{settings.web.port}/")
+        lines.append(f"Page: {_page(settings, settings.web)}")
     return "\n".join(lines)
+
+
+def _page(settings: Settings, web: Listen) -> str:
+    """Where one can log in to the page: by TLS, or else on loopback."""
+    if settings.certificate:
+        return f"https://{settings.host(web)}:{web.port}/"
+    loopback = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
+    return f"http://{loopback.get(web.host) or _reachable(web.host)}:{web.port}/"
 
 
 def warnings(settings: Settings) -> list[str]:
@@ -234,7 +297,11 @@ def warnings(settings: Settings) -> list[str]:
         )
     web = settings.web
     if web and settings.certificate is None and not _is_loopback(web.host):
-        found.append("--web without --certificate: no login to the page but from this machine")
+        at = f" at {_page(settings, web)} and" if web.host in _EVERYWHERE else ""
+        found.append(
+            f"--web without --certificate: no login to the page but{at} behind a trusted proxy "
+            "that ends TLS"
+        )
     return found
 
 

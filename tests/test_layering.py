@@ -22,7 +22,7 @@ LAYERS = (
     | {"gfx", "interception", "manifest", "metrics", "node_addon", "own_connections"}
     | {"password_input", "registry", "registry_tokens", "runtime_login", "strict_keys"}
     | {"this_host", "tls_options", "types_text", "versions", "web_peer", "web_sockets"},
-    {"bypass", "cuda", "hub_client", "node_features", "types_editor", "types_removal"},
+    {"bypass", "cuda", "node_features", "types_editor", "types_removal"},
     {"features", "nvidia"},
     {"index", "machine"},
     {"detect", "login_features", "nesting", "profile_parser", "requirements", "upstream"}
@@ -34,8 +34,8 @@ LAYERS = (
     | {"interception_addon", "oci_error", "profile_file", "recent", "report"}
     | {"static_machines", "token_exchange", "type_selection", "upstream_credentials"}
     | {"web_session", "web_views"},
-    {"hub_config_parser", "hub_flow", "hub_login_check", "layers_addon", "login_report"}
-    | {"registry_http", "registry_login", "remote", "rewrite", "web_matrix"},
+    {"hub_client", "hub_config_parser", "hub_flow", "hub_login_check", "layers_addon"}
+    | {"login_report", "registry_http", "registry_login", "remote", "rewrite", "web_matrix"},
     {"cli_hub", "hub_config_file", "hub_registry", "registry_client"},
     {"cli", "hub"},
     {"hub_admission", "web_hub"},

@@ -2,10 +2,12 @@
 
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from metahub_addon.hub_config_parser import parse_hub_config
 from metahub_addon.oci_platform import Platform
 from metahub_addon.passwords import hash_password
 from metahub_addon.strict_yaml import InvalidYaml
+from metahub_addon.web_secret import WebSecret
 from support.certificates import make_authority
 from support.embedded_registry import EmbeddedRegistry, serving
 from support.mitmdump import free_port
@@ -28,6 +31,12 @@ HUB = SCRIPTS / "start_hub.py"
 EXAMPLES = KUBERNETES / "hub"
 HAPROXY = SCRIPTS / "haproxy" / "metahub-hub.cfg"
 UPSTREAM = "https://registry.example"
+UNIT = SCRIPTS / "systemd" / "metahub-hub.service"
+READMES = (
+    SCRIPTS.parent / "README.md",
+    *(SCRIPTS / f"{n}/README.md" for n in ("haproxy", "kubernetes")),
+)
+FILE = 'user: qnib\npassword: "in the clear"\ntypes: [{name: type1, features: [cpu:zen4]}]\n'
 
 hub = load(HUB)
 
@@ -83,23 +92,27 @@ def test_the_mode(given: str, upstream: str, listen: str, at: str) -> None:
 def test_without_options_it_is_for_this_machine_alone() -> None:
     settings = parse()
     assert settings.name == "127.0.0.1:5443"
-    assert "docker login -u qnib-type1 127.0.0.1:5443" in hub.instructions(settings)
+    told = hub.instructions(settings)
+    assert "docker login -u qnib-type1 127.0.0.1:5443" in told
+    (program,) = re.findall(r"^  (\S+metahub) login --registry", told, re.MULTILINE)
+    assert os.access(program, os.X_OK)
     (warning,) = hub.warnings(settings)
     assert "whose passwords everyone knows" in warning
 
 
 def test_for_a_fleet(tmp_path: Path) -> None:
-    ca, cert, key = make_authority(tmp_path, "127.0.0.1", "hub.example")
+    ca, cert, key = make_authority(tmp_path, "127.0.0.1", "*.hub.example", "hub.example")
     pem, types = tmp_path / "hub.pem", tmp_path / "types.yaml"
     pem.write_text(key.read_text() + cert.read_text())
-    types.write_text("")
+    types.write_text(FILE)
     settings = parse(
         *("--listen", ":443", "--web", ":8443", "--machine-types", str(types)),
         *("--certificate", str(pem), "--upstream-ca", str(ca), "--state", str(tmp_path / "state")),
         *("--", "--set", "metahub_timeout=9"),
     )
     assert hub.warnings(settings) == []
-    assert settings.name == socket.gethostname().lower()
+    assert settings.name == "hub.example"
+    assert types.read_text() == FILE
     words = hub.command(settings)
     assert words[-2:] == ["--set", "metahub_timeout=9"]
     assert f"metahub_machine_types={types}" in words
@@ -111,7 +124,60 @@ def test_for_a_fleet(tmp_path: Path) -> None:
     assert f"ssl_verify_upstream_trusted_ca={bundle}" in words
     assert bundle.read_text().endswith(ca.read_text())
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
-    assert hub.CA not in hub.instructions(settings)
+    told = hub.instructions(settings)
+    assert hub.CA not in told
+    assert "  metahub login --registry hub.example --user ACCOUNT\n" in told
+    assert "Page: https://hub.example:8443/" in told
+
+
+@pytest.mark.parametrize(
+    ("machine", "listen", "name"),
+    [
+        # What has neither dot nor colon is a user of Docker Hub to docker.
+        ("node7", ":443", "node7:443"),
+        ("node7", ":5443", "node7:5443"),
+        ("Node7.example", "0.0.0.0:443", "node7.example"),
+        ("node7", "192.0.2.1:443", "192.0.2.1"),
+        ("node7", "[2001:db8::1]:443", "[2001:db8::1]"),
+        ("node7", "localhost:443", "localhost"),
+    ],
+)
+def test_the_name(monkeypatch: pytest.MonkeyPatch, machine: str, listen: str, name: str) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: machine)
+    settings = parse("--listen", listen)
+    assert settings.name == name
+    assert f"docker pull {name}/qnib/bench" in hub.instructions(settings)
+
+
+@pytest.mark.parametrize(
+    ("web", "page"),
+    [
+        (":8443", "http://127.0.0.1:8443/"),
+        ("0.0.0.0:8443", "http://127.0.0.1:8443/"),
+        ("[::]:8443", "http://[::1]:8443/"),
+    ],
+)
+def test_where_the_page_takes_logins_without_tls(web: str, page: str) -> None:
+    settings = parse("--web", web)
+    assert f"Page: {page}" in hub.instructions(settings)
+    assert f"no login to the page but at {page} and" in hub.warnings(settings)[1]
+    assert " at http" not in hub.warnings(parse("--web", "192.0.2.1:8443"))[1]
+    assert len(hub.warnings(parse("--web", "127.0.0.1:8443"))) == 1
+
+
+@pytest.mark.parametrize("names", [(), ("*.hub.example",)])
+def test_a_certificate_without_a_name(tmp_path: Path, names: tuple[str, ...]) -> None:
+    _, cert, key = make_authority(tmp_path, "192.0.2.1", *names)
+    pem = tmp_path / "hub.pem"
+    pem.write_text(key.read_text() + cert.read_text())
+    assert parse("--listen", "192.0.2.1:443", "--certificate", str(pem)).name == "192.0.2.1"
+
+
+def test_on_loopback_the_certificates_name_leads_elsewhere(tmp_path: Path) -> None:
+    _, cert, key = make_authority(tmp_path, "127.0.0.1", "hub.example")
+    pem = tmp_path / "hub.pem"
+    pem.write_text(key.read_text() + cert.read_text())
+    assert parse("--certificate", str(pem)).name == "127.0.0.1:5443"
 
 
 def test_clients_are_told_where_the_ca_is_and_where_it_goes() -> None:
@@ -139,6 +205,25 @@ def test_wrong_use(arguments: list[str], says: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert says in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"user: qnib\npassword: secret\ntypes: [{}]\n", "types.yaml:3: "),
+        (b"user: qnib\npassword: secret\n\xff", "types.yaml: is not UTF-8"),
+    ],
+)
+def test_a_broken_file_is_told_before_a_hub_is_promised(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
+    types = tmp_path / "types.yaml"
+    types.write_bytes(content)
+    with pytest.raises(hub.Problem) as caught:
+        parse("--machine-types", str(types))
+    assert says in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 @contextmanager
@@ -182,6 +267,62 @@ def test_a_hub_on_a_machine_with_nothing_prepared(tmp_path: Path) -> None:
             assert got == {"qnib-type1": "cpu:broadwell", "qnib-type2": "cpu:skylake"}
             assert client.get(image).status_code == 401
             assert client.get(image, auth=("qnib-type1", "qnib-type2")).status_code == 401
+
+
+# scripts/systemd/metahub-hub.service
+
+
+def directives(path: Path) -> dict[str, list[str]]:
+    """A unit's directives, whichever section they are in, with all their values."""
+    text = re.sub(r"\\\n\s*", "", path.read_text())
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("missing: the command systemd-analyze")
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/opt/metahub-addon", str(SCRIPTS.parent)))
+    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_unit_starts_what_there_is(tmp_path: Path) -> None:
+    unit = directives(UNIT)
+    program, *arguments = shlex.split(unit["ExecStart"][0])
+    assert program == "/opt/metahub-addon/scripts/hub"
+    given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    _, cert, key = make_authority(tmp_path, "127.0.0.1", "hub.example")
+    (tmp_path / "hub.pem").write_text(key.read_text() + cert.read_text())
+    (tmp_path / "machine-types.yaml").write_text(FILE)
+    for option in ("--machine-types", "--certificate"):
+        assert Path(given[option]).parent == Path(unit["ReadWritePaths"][0])
+        given[option] = str(tmp_path / Path(given[option]).name)
+    settings = hub.parse([word for pair in given.items() for word in pair])
+    assert hub.warnings(settings) == []
+    assert settings.state == Path("/var/lib", unit["StateDirectory"][0])
+    commands = "\n".join(line for line in UNIT.read_text().splitlines() if line.startswith("#"))
+    assert (
+        f"useradd --system --no-create-home --shell /usr/sbin/nologin {unit['User'][0]}\n"
+        in commands
+    )
+
+
+def test_the_unit_gives_no_more_rights_than_a_nodes() -> None:
+    unit, node = directives(UNIT), directives(SCRIPTS / "systemd" / "metahub.service")
+    port = ["CAP_NET_BIND_SERVICE"]
+    assert unit["CapabilityBoundingSet"] == unit["AmbientCapabilities"] == port
+    # fchown(2): a file that is replaced keeps its owner.
+    assert unit["SystemCallFilter"] == [*node["SystemCallFilter"], "@chown"]
+    own = {"CapabilityBoundingSet", "AmbientCapabilities", "SystemCallFilter"}
+    hardening = re.compile(r"(Protect|Private|Restrict|SystemCall|Lock|Remove|NoNew|Proc|UMask)")
+    for name, values in node.items():
+        if hardening.match(name) and name not in own:
+            assert unit[name] == values, name
 
 
 # scripts/kubernetes/hub
@@ -350,10 +491,25 @@ def test_a_pod_that_is_to_end_waits_for_its_clients(family: str, address: str) -
     assert f":{registry['containerPort']:04X} " in script
 
 
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
+def test_secrets_are_made_for_who_may_read_them(readme: Path, tmp_path: Path) -> None:
+    making = [line for line in readme.read_text().splitlines() if "/dev/urandom" in line]
+    assert making
+    for line in making:
+        command = line.strip().removeprefix("sudo ").replace("/etc/metahub", "etc/metahub")
+        shell = ["sh", "-c", f"umask 022; {command}"]
+        subprocess.run(shell, cwd=tmp_path, check=True)
+        (secret,) = (path for path in tmp_path.rglob("*") if path.is_file())
+        assert secret.stat().st_mode & 0o777 == 0o600
+        assert WebSecret().of(str(secret))
+
+
 # scripts/haproxy
 
 
-def test_haproxy_takes_its_configuration(tmp_path: Path) -> None:
+@pytest.fixture
+def configured(tmp_path: Path) -> list[str]:
+    """HAProxy's command with the example, on a port and with files of its own."""
     haproxy = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     if haproxy is None:
         pytest.skip("missing: the command haproxy")
@@ -361,18 +517,67 @@ def test_haproxy_takes_its_configuration(tmp_path: Path) -> None:
     pem = tmp_path / "hub.pem"
     pem.write_text(cert.read_text() + key.read_text())
     text = HAPROXY.read_text()
-    for real, here in (("/etc/haproxy/hub.pem", pem), ("/etc/haproxy/hub-ca.pem", ca)):
-        assert real in text
-        text = text.replace(real, str(here))
+    ours = {
+        "/etc/haproxy/hub.pem": str(pem),
+        "/etc/haproxy/hub-ca.pem": str(ca),
+        "/run/haproxy.sock": str(tmp_path / "haproxy.sock"),
+        "bind :443": f"bind 127.0.0.1:{free_port()}",
+        "192.0.2.": "127.0.0.",
+    }
+    for theirs, here in ours.items():
+        assert theirs in text
+        text = text.replace(theirs, here)
     (tmp_path / "haproxy.cfg").write_text(text)
-    done = subprocess.run(
-        [haproxy, "-c", "-f", str(tmp_path / "haproxy.cfg")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return [haproxy, "-f", str(tmp_path / "haproxy.cfg")]
+
+
+def test_haproxy_takes_its_configuration(configured: list[str]) -> None:
+    done = subprocess.run([*configured, "-c"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "[WARNING]" not in done.stderr
+
+
+def ask(path: Path, commands: str) -> str:
+    """What HAProxy's stats socket answers (the manual's 'Unix Socket commands')."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(commands.encode() + b"\n")
+        return client.makefile().read().strip()
+
+
+@pytest.mark.real
+def test_a_hub_is_taken_out_and_back(configured: list[str], tmp_path: Path) -> None:
+    readme = (HAPROXY.parent / "README.md").read_text()
+    line = re.compile(r'^echo "(.+)" \| sudo socat stdio /run/haproxy.sock', re.MULTILINE)
+    out, wait, back = line.findall(readme)
+    path = tmp_path / "haproxy.sock"
+
+    def states() -> set[tuple[str, str, str]]:
+        """Backend, server and srv_admin_state: 1 is maintenance, 8 draining."""
+        rows = [
+            row.split()
+            for backend in ("registry", "page")
+            for row in ask(path, f"show servers state {backend}").splitlines()[2:]
+        ]
+        return {(row[1], row[3], row[6]) for row in rows}
+
+    other = {("registry", "hub2", "0"), ("page", "hub2", "0")}
+    with subprocess.Popen([*configured, "-db"], stderr=subprocess.DEVNULL) as process:
+        try:
+            while not path.exists():
+                assert process.poll() is None
+                time.sleep(0.02)
+            assert path.stat().st_mode & 0o777 == 0o600
+            assert ask(path, out) == ""
+            assert states() == {("registry", "hub1", "8"), ("page", "hub1", "1"), *other}
+            fields = [line.split(",") for line in ask(path, wait).splitlines()]
+            assert [(row[1], row[4]) for row in fields[1:]] == [("hub1", "0"), ("hub2", "0")]
+            assert fields[0][1] == "svname"
+            assert fields[0][4] == "scur"
+            assert ask(path, back) == ""
+            assert states() == {("registry", "hub1", "0"), ("page", "hub1", "0"), *other}
+        finally:
+            process.terminate()
 
 
 def test_haproxy_asks_again_what_may_be_asked_again() -> None:
