@@ -92,7 +92,8 @@ def _account(keys: Mapping[str, Value], user: str, password: str, types: Sequenc
         own_type=name_in(keys["type"], types, "machine type") if "type" in keys else "",
         pull=_patterns(keys["pull"]) if "pull" in keys else ("*",),
         push=_patterns(keys["push"]) if "push" in keys else (),
-        features=keys["features"].boolean() if "features" in keys else True,
+        # Who is bound to some types would not be by naming features.
+        features=keys["features"].boolean() if "features" in keys else "types" not in keys,
         administrator=keys["administrator"].boolean() if "administrator" in keys else False,
     )
 

@@ -54,6 +54,19 @@ def test_an_account_with_all_keys_and_one_with_few() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("keys", "may"),
+    [
+        ("pull: []", True),
+        ("types: [t1]", False),
+        ("types: [t1], features: true", True),
+        ("features: false", False),
+    ],
+)
+def test_who_is_bound_to_types_names_no_features(keys: str, may: bool) -> None:
+    assert parse(account(keys)).by_user["a"].features is may
+
+
 def account(rest: str) -> str:
     return f"accounts:\n- {{user: a, password: {HASH}, {rest}}}"
 

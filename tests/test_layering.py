@@ -15,13 +15,14 @@ LAYERS = (
     | {"file_replacement", "firewall", "header_bound", "hub_request", "idle_addons"}
     | {"listen_backlog", "local_hosts", "login_throttle", "match", "media_types"}
     | {"microarchitectures", "nfd", "oci_platform", "own_addresses", "own_loop"}
-    | {"passwords", "printable", "probe", "reachability", "registries", "self_check"}
-    | {"service_manager", "shared_work", "socket_table", "strict_yaml", "tls_settings"}
-    | {"web_certificate", "web_listen", "web_secret", "yaml_splices"},
+    | {"printable", "probe", "reachability", "registries", "self_check", "service_manager"}
+    | {"shared_work", "socket_table", "strict_yaml", "tls_settings", "web_certificate"}
+    | {"web_listen", "web_secret", "yaml_splices"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "credential_helper", "docker_config", "fabric"}
     | {"gfx", "interception", "manifest", "metrics", "node_addon", "own_connections"}
-    | {"password_input", "registry", "registry_tokens", "runtime_login", "strict_keys"}
-    | {"this_host", "tls_options", "types_text", "versions", "web_peer", "web_sockets"},
+    | {"password_input", "passwords", "registry", "registry_tokens", "runtime_login"}
+    | {"strict_keys", "this_host", "tls_options", "types_text", "versions", "web_peer"}
+    | {"web_sockets"},
     {"bypass", "cuda", "node_features", "types_editor", "types_removal"},
     {"features", "nvidia"},
     {"index", "machine"},
