@@ -1,32 +1,68 @@
 """A file replaced as a whole, by one writer at a time."""
 
+import errno
 import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_WAIT_SECONDS = 5.0
+_PAUSE_SECONDS = 0.02
 
 
 @contextmanager
-def locked_folder(path: Path) -> Iterator[None]:
-    """Keep other writers out of the folder that a file is in; raises OSError.
+def sole_writer(path: Path) -> Iterator[None]:
+    """Keep other writers of a file out; raises OSError, also if one does not end in time.
 
-    Who replaces a file can't lock the file itself: the next would lock what has gone.
+    Who replaces a file can't lock the file itself: the next would lock what has gone. And
+    whatever other users may read, they may lock as well, for ever. So there is a file
+    beside it that only its owner can open, and that goes when the lock does.
     """
-    descriptor = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
+    target = path.resolve()
+    lock = target.with_name(f".{target.name}.lock")
+    descriptor = _wait_for(lock)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
+        with suppress(OSError):  # the next one takes it as it is
+            lock.unlink()  # while it is locked: who waits for it finds that it has gone
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def _wait_for(lock: Path) -> int:
+    end = time.monotonic() + _WAIT_SECONDS
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            if _take(descriptor, lock):
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        if time.monotonic() >= end:
+            raise BlockingIOError(errno.EWOULDBLOCK, "another process is changing it")
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _take(descriptor: int, lock: Path) -> bool:
+    """Lock a file that was just opened; False if it is another's, or has gone since."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), os.lstat(lock))
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def replace_file(path: Path, content: bytes) -> os.stat_result:
     """Give a file new content, at once and for good; raises OSError, then all is as before.
 
     Its owner, mode and access lists stay, or it is not replaced. A symbolic link stays one.
+    The result is the status of the new file, whatever has become of it since.
     """
     target = path.resolve()
     before = target.stat()
@@ -39,10 +75,12 @@ def replace_file(path: Path, content: bytes) -> None:
             shutil.copystat(target, name)
             os.utime(name)  # the content is new
             os.fsync(descriptor)
+            after = os.fstat(descriptor)
         os.replace(name, target)
     finally:
         Path(name).unlink(missing_ok=True)
     _sync(target.parent)
+    return after
 
 
 def _sync(folder: Path) -> None:

@@ -3,29 +3,33 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
-from metahub_addon.file_replacement import locked_folder, replace_file
-from metahub_addon.hub_accounts_parser import hashed
+from metahub_addon.file_replacement import replace_file, sole_writer
+from metahub_addon.hub_accounts_parser import PlainPassword, hashed
 from metahub_addon.hub_config import DEFAULT_PLATFORM, HubConfig, ReadOnly
 from metahub_addon.hub_config_parser import ParsedHub, parse_hub_config
 from metahub_addon.machine import MachineType
+from metahub_addon.named_files import unreadable_files
 from metahub_addon.oci_platform import Platform
 from metahub_addon.passwords import hash_password, matches
 from metahub_addon.printable import printable
 from metahub_addon.profile_parser import parse_machine
+from metahub_addon.stillness import Stillness
 from metahub_addon.strict_yaml import InvalidYaml, read_yaml
 from metahub_addon.types_editor import put_type
 from metahub_addon.types_removal import remove_type
 
 logger = logging.getLogger(__name__)
 
+# When it was changed, its size, and the inode: another one has come in one step.
 _Signature = tuple[int, int, int] | None
+_REST_SECONDS = 1.0
 
 
 class HubConfigFile:
@@ -34,7 +38,9 @@ class HubConfigFile:
     Passwords in the clear are replaced by their hashes in the file, or kept as such in
     memory where it can't be written. The constructor raises InvalidYaml; later a broken
     file is reported once for each change, and the last good configuration stays. All but
-    `config` and `is_stale` may block. `platform` is that of types which tell none.
+    `config` and `is_stale` may block, but who reads never waits for who writes.
+    A file that takes the place of another is taken up at once; one that is written in place
+    when it has been still for `rest` seconds. `platform` is that of types which tell none.
     """
 
     def __init__(
@@ -42,18 +48,26 @@ class HubConfigFile:
         path: Path,
         platform: Platform = DEFAULT_PLATFORM,
         hash_password: Callable[[str], str] = hash_password,
+        rest: float = _REST_SECONDS,
     ) -> None:
+        self._stillness = Stillness(rest)
         self._path = path
         self._platform = platform
         self._hash_password = hash_password
-        self._lock = Lock()
+        self._lock = Lock()  # of the next two: they belong together
         self._signature: _Signature = None
         self.config = HubConfig(types={}, accounts={})
-        self._read()
+        text, plain = self._read()
+        if plain:
+            self._hide_passwords(text, plain, self._signature)
 
     def is_stale(self) -> bool:
-        """True if the file has changed since it was read; costs a stat."""
-        return self._sign() != self._signature
+        """True if the file has changed since it was read, and is whole; costs a stat."""
+        found, known = self._sign(), self._signature
+        if found == known:
+            return False
+        is_another = found is None or known is None or found[-1] != known[-1]
+        return is_another or self._stillness.rests(found)
 
     def current(self) -> HubConfig:
         """The configuration; reads the file if it has changed."""
@@ -84,28 +98,39 @@ class HubConfigFile:
 
     def _take_up(self) -> None:
         try:
-            self._read()
+            text, plain = self._read()
         except InvalidYaml as error:
             logger.warning("%s (the last good configuration stays)", printable(str(error)))
-        else:
-            logger.info("%s: taken up, %d machine types", self._path, len(self.config.types))
+            return
+        logger.info("%s: taken up, %d machine types", self._path, len(self.config.types))
+        if plain:
+            hiding = (text, plain, self._signature)
+            Thread(target=self._hide_passwords, args=hiding, name="metahub-hide").start()
 
-    def _read(self) -> None:
+    def _read(self) -> tuple[str, Sequence[PlainPassword]]:
+        """Take up the file; the result is its text and what of it is to be hidden."""
         self._signature = self._sign()
         text = self._text()
         parsed = self._parse(text)
         self.config = parsed.config
-        if parsed.plain:
-            self._hide_passwords(text, parsed)
+        for fault in unreadable_files(self.config):
+            logger.warning("%s: %s", self._path, printable(fault))
+        return text, parsed.plain
 
-    def _hide_passwords(self, text: str, parsed: ParsedHub) -> None:
-        users = ", ".join(plain.user for plain in parsed.plain)
+    def _hide_passwords(
+        self, text: str, plain: Sequence[PlainPassword], signature: _Signature
+    ) -> None:
+        users = ", ".join(one.user for one in plain)
         try:
-            with locked_folder(self._path):
+            with sole_writer(self._path):
                 if self._text() != text:
                     return  # another hub was faster, or an editor: it is stale and read again
-                replace_file(self._path, hashed(text, parsed.plain).encode())
-                self._signature = self._sign()
+                hidden = _signature_of(replace_file(self._path, hashed(text, plain).encode()))
+            with self._lock:
+                if self._signature == signature:  # else another text was taken up meanwhile
+                    self._signature = hidden
+        except InvalidYaml:
+            return  # it has gone: so it is read again
         except OSError as error:
             said = "%s: holds passwords in the clear and can't be written (%s): %s"
             logger.warning(said, self._path, error.strerror, users)
@@ -113,18 +138,18 @@ class HubConfigFile:
             logger.info("%s: passwords replaced by their hashes: %s", self._path, users)
 
     def _change(self, edit: Callable[[str], str], name: str, machine: MachineType | None) -> None:
-        with self._lock:
-            try:
-                with locked_folder(self._path):
-                    config = self._edit(edit, name, machine)
-                    self._signature = self._sign()
-            except OSError as error:
-                raise ReadOnly(f"{self._path}: can't be written: {error.strerror}") from error
-            self.config = config
+        try:
+            with sole_writer(self._path):
+                signature, config = self._edit(edit, name, machine)
+                with self._lock:  # in the order in which they were written
+                    self._signature, self.config = signature, config
+        except OSError as error:
+            raise ReadOnly(f"{self._path}: can't be written: {error.strerror}") from error
 
     def _edit(
         self, edit: Callable[[str], str], name: str, machine: MachineType | None
-    ) -> HubConfig:
+    ) -> tuple[_Signature, HubConfig]:
+        signature = self._sign()
         text = self._text()
         parsed = self._parse(text)
         edited = edit(hashed(text, parsed.plain))
@@ -132,8 +157,8 @@ class HubConfigFile:
         if config.types.get(name) != machine or _rest(config, name) != _rest(parsed.config, name):
             raise InvalidYaml(f"{self._path}:1: types: can't be changed here, edit the file")
         if edited != text:
-            replace_file(self._path, edited.encode())
-        return config
+            signature = _signature_of(replace_file(self._path, edited.encode()))
+        return signature, config
 
     def _parse(self, text: str) -> ParsedHub:
         return parse_hub_config(text, str(self._path), self._platform, self._hash)
@@ -155,10 +180,13 @@ class HubConfigFile:
 
     def _sign(self) -> _Signature:
         try:
-            status = os.stat(self._path)
+            return _signature_of(os.stat(self._path))
         except OSError:
             return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _signature_of(status: os.stat_result) -> _Signature:
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _rest(config: HubConfig, name: str) -> HubConfig:

@@ -1,16 +1,19 @@
 import errno
+import fcntl
 import logging
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from metahub_addon import hub_config_file
-from metahub_addon.hub_config import ReadOnly
+from metahub_addon import file_replacement, hub_config_file
+from metahub_addon.file_replacement import replace_file, sole_writer
+from metahub_addon.hub_config import HubConfig, ReadOnly
 from metahub_addon.hub_config_file import HubConfigFile
 from metahub_addon.oci_platform import Platform
 from metahub_addon.passwords import hash_password, is_hash, matches
@@ -37,7 +40,7 @@ def cheap(text: str) -> str:
 
 
 def open_file(path: Path) -> HubConfigFile:
-    return HubConfigFile(path, hash_password=cheap)
+    return HubConfigFile(path, hash_password=cheap, rest=0)
 
 
 @pytest.fixture
@@ -45,6 +48,15 @@ def path(tmp_path: Path) -> Path:
     file = tmp_path / "machine-types.yaml"
     file.write_bytes(TEXT.encode())
     return file
+
+
+def take_up(file: HubConfigFile) -> HubConfig:
+    """The current configuration, when what it began is done."""
+    config = file.current()
+    for thread in threading.enumerate():
+        if thread.name == "metahub-hide":
+            thread.join(60)
+    return config
 
 
 @pytest.fixture
@@ -100,9 +112,119 @@ def test_what_is_known_of_a_password_stays(path: Path, read_only: None) -> None:
     file = open_file(path)
     before = file.config.accounts
     path.write_text(TEXT.replace("it''s", "other") + "select: [user]\n")
-    after = file.current().accounts
+    after = take_up(file).accounts
     assert after["metahub"] == before["metahub"]  # so that its sessions go on
     assert matches("other", after["gpu"].password)
+
+
+def test_a_change_under_way_stops_nobody_who_reads(
+    path: Path, monkeypatch: pytest.MonkeyPatch, said: Callable[[], list[str]]
+) -> None:
+    """Neither another hub's, nor one of this hub that waits for it."""
+    file = open_file(path)
+    monkeypatch.setattr(file_replacement, "_WAIT_SECONDS", 0.5)
+    failed: list[Exception] = []
+
+    def change() -> None:
+        try:
+            file.put_type({"name": "t3"})
+        except ReadOnly as error:
+            failed.append(error)
+
+    with sole_writer(path):
+        waiting = threading.Thread(target=change)
+        waiting.start()
+        path.write_text("user: a\npassword: b\ntypes: [{name: t4}]\n")
+        assert set(file.current().types) == {"t4"}
+        assert waiting.is_alive()
+        take_up(file)
+        waiting.join(60)
+    reason = "another process is changing it"
+    assert [str(error) for error in failed] == [f"{path}: can't be written: {reason}"]
+    assert said()[-1].startswith(f"WARNING {path}: holds passwords in the clear")
+    assert said()[-1].endswith(f"can't be written ({reason}): a")
+    assert "password: b" in path.read_text()
+    assert set(take_up(file).types) == {"t4"}
+
+
+def test_a_hub_starts_while_its_file_is_locked(
+    path: Path, monkeypatch: pytest.MonkeyPatch, said: Callable[[], list[str]]
+) -> None:
+    monkeypatch.setattr(file_replacement, "_WAIT_SECONDS", 0.05)
+    with sole_writer(path):
+        file = open_file(path)
+    assert set(file.config.types) == {"t1", "t2"}
+    assert "can't be written (another process is changing it): metahub, gpu" in said()[0]
+
+
+def test_who_may_read_the_folder_locks_nobody_out(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        file = open_file(path)
+        file.put_type({"name": "t3"})
+    finally:
+        os.close(folder)
+    assert "t3" in file.config.types
+    assert b"s3cret" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_an_editor_writes_meanwhile_is_not_missed(
+    path: Path, monkeypatch: pytest.MonkeyPatch, said: Callable[[], list[str]], gone: bool
+) -> None:
+    def interrupted(path: Path, content: bytes) -> os.stat_result:
+        after = replace_file(path, content)
+        path.write_text("user: a\npassword: b\ntypes: [{name: t3}]\n")
+        return after
+
+    @contextmanager
+    def late(path: Path) -> Iterator[None]:
+        with sole_writer(path):
+            path.unlink()
+            yield
+
+    if gone:
+        monkeypatch.setattr(hub_config_file, "sole_writer", late)
+    else:
+        monkeypatch.setattr(hub_config_file, "replace_file", interrupted)
+    file = open_file(path)
+    assert set(file.config.types) == {"t1", "t2"}
+    assert file.is_stale()
+    monkeypatch.undo()
+    assert set(take_up(file).types) == ({"t1", "t2"} if gone else {"t3"})
+    assert ("cannot be read" in said()[-1]) == gone
+
+
+def test_what_is_taken_up_while_passwords_are_hidden_stays(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = open_file(path)
+    path.write_text("user: a\npassword: b\ntypes: [{name: t3}]\n")
+
+    def interrupted(path: Path, content: bytes) -> os.stat_result:
+        monkeypatch.undo()
+        path.write_text(f"user: a\npassword: {cheap('b')}\ntypes: [{{name: t4}}]\n")
+        file.current()
+        return replace_file(path, content)
+
+    monkeypatch.setattr(hub_config_file, "replace_file", interrupted)
+    take_up(file)
+    assert set(file.config.types) == {"t4"}
+    assert file.is_stale()
+
+
+def test_files_that_can_not_be_read_are_told_when_they_are_named(
+    path: Path, said: Callable[[], list[str]]
+) -> None:
+    file = open_file(path)
+    path.write_text(path.read_text() + "certificates: [{authority: /nowhere/ca.pem, type: t1}]\n")
+    assert file.current().certificates
+    assert file.current() is file.config
+    assert said()[1:] == [
+        f"WARNING {path}: authority: /nowhere/ca.pem: cannot be read: No such file or directory",
+        f"INFO {path}: taken up, 2 machine types",
+    ]
 
 
 def test_a_folder_that_can_not_be_locked_can_not_be_written(
@@ -139,11 +261,12 @@ def test_a_changed_file_is_taken_up(path: Path, said: Callable[[], list[str]]) -
     path.write_text("user: a\npassword: b\ntypes: [{name: t3}]\n")
     assert file.is_stale()
     assert set(file.config.types) == {"t1", "t2"}
-    assert set(file.current().types) == {"t3"}
+    assert set(take_up(file).types) == {"t3"}
     assert not file.is_stale()
+    assert b"password: b" not in path.read_bytes()
     assert said()[1:] == [
-        f"INFO {path}: passwords replaced by their hashes: a",
         f"INFO {path}: taken up, 1 machine types",
+        f"INFO {path}: passwords replaced by their hashes: a",
     ]
 
 
@@ -173,7 +296,7 @@ def test_a_broken_change_is_reported_once_and_the_last_good_stays(
     with pytest.raises(InvalidYaml):
         file.put_type({"name": "t3"})
     path.write_text(TEXT)
-    assert file.current() is not before
+    assert take_up(file) is not before
 
 
 def test_the_first_reading_must_do(tmp_path: Path) -> None:
@@ -298,3 +421,21 @@ def test_nothing_secret_is_shown(path: Path, said: Callable[[], list[str]]) -> N
     file = open_file(path)
     assert "s3cret" not in str(said()) + repr(file.config) + repr(vars(file))
     assert "$2b$" not in repr(file.config)
+
+
+def test_a_file_that_is_written_in_place_is_taken_up_when_it_is_whole(path: Path) -> None:
+    """Half of it may parse: then an account's allow list is not there yet."""
+    whole = "types: [{name: t1}]\naccounts:\n- {user: a, password: p}\n  # the rest\n"
+    file = HubConfigFile(path, hash_password=cheap, rest=3600)
+    before = file.config
+    with path.open("r+") as writer:
+        writer.truncate(0)
+        writer.write(whole[:20])
+        writer.flush()
+        assert not file.is_stale()
+        assert file.current() is before
+    another = path.with_suffix(".new")
+    another.write_text(whole)
+    another.replace(path)
+    assert file.is_stale()
+    assert set(take_up(file).accounts) == {"a"}

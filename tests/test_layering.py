@@ -16,8 +16,8 @@ LAYERS = (
     | {"listen_backlog", "local_hosts", "login_throttle", "match", "media_types"}
     | {"microarchitectures", "nfd", "oci_platform", "own_addresses", "own_loop"}
     | {"printable", "probe", "reachability", "registries", "self_check", "service_manager"}
-    | {"shared_work", "socket_table", "strict_yaml", "tls_settings", "web_certificate"}
-    | {"web_listen", "web_secret", "yaml_splices"},
+    | {"shared_work", "socket_table", "stillness", "strict_yaml", "tls_settings"}
+    | {"web_certificate", "web_listen", "web_secret", "yaml_splices"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "credential_helper", "docker_config", "fabric"}
     | {"gfx", "interception", "manifest", "metrics", "node_addon", "own_connections"}
     | {"password_input", "passwords", "registry", "registry_tokens", "runtime_login"}
@@ -32,7 +32,7 @@ LAYERS = (
     | {"profile_writer", "relay", "selection", "token_protocol"},
     {"access", "compatibility", "decisions", "http_fetcher", "hub_accounts_parser"}
     | {"hub_login", "hub_routes", "hub_rules_parser", "hub_upstreams_parser"}
-    | {"interception_addon", "oci_error", "profile_file", "recent", "report"}
+    | {"interception_addon", "named_files", "oci_error", "profile_file", "recent", "report"}
     | {"static_machines", "token_exchange", "type_selection", "upstream_credentials"}
     | {"web_session", "web_views"},
     {"hub_client", "hub_config_parser", "hub_flow", "hub_login_check", "layers_addon"}
@@ -52,16 +52,17 @@ LAYERS = (
 # What only the outermost modules may touch.
 OUTER = {
     "mitmproxy": {"addon", "flow_repository", "interception_addon", "layers_addon", "node_addon"}
-    | {
-        "hub_addon",
-        "hub_flow",
-        "idle_addons",
-        "listen_backlog",
-        "self_check",
-        "tls_options",
-        "web_addon",
-    },
-    "httpx": {"http_connections", "http_fetcher", "hub_client", "registry_http", "remote"}
+    | {"client_hello_bound", "header_bound", "hub_addon", "hub_connections", "hub_flow"}
+    | {"idle_addons", "listen_backlog", "self_check", "tls_options", "web_addon"},
+    "httpx": {
+        "bounded_body",
+        "led_places",
+        "http_connections",
+        "http_fetcher",
+        "hub_client",
+        "registry_http",
+        "remote",
+    }
     | {"this_host"},
     "http": {"http_connections", "relay", "web_handler"},
     "tornado": {"web_api", "web_handler", "web_hub_handler", "web_page", "web_server"}
@@ -70,10 +71,25 @@ OUTER = {
     "certifi": {"tls_settings"},
     "click": {"cli", "cli_hub", "password_input"},
     "rich": {"cli", "cli_hub", "login_report", "report"},
-    "os": {"credential_helper", "file_replacement", "hub_addon", "hub_config_file", "node_addon"}
-    | {"listen_backlog"}
+    "os": {
+        "authority_files",
+        "credential_helper",
+        "file_replacement",
+        "hub_addon",
+        "hub_config_file",
+        "node_addon",
+    }
+    | {"listen_backlog", "named_files"}
     | {"profile_file", "profile_writer", "this_host", "upstream_credentials", "web_secret"},
-    "pathlib": {"addon", "cli", "cli_hub", "file_replacement", "http_fetcher", "hub", "hub_addon"}
+    "pathlib": {
+        "authority_files",
+        "addon",
+        "cli",
+        "cli_hub",
+        "file_replacement",
+        "http_fetcher",
+        "hub_addon",
+    }
     | {"hub_client", "hub_config_file", "own_connections", "password_input", "profile_file"}
     | {"profile_writer", "runtime_login", "this_host", "tls_settings", "upstream_credentials"}
     | {"web_certificate", "web_secret", "web_styles"},
