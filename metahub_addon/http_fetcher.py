@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 
+from metahub_addon.bounded_body import UnreadableBody, read_body
 from metahub_addon.http_connections import Connections
 from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.tls_settings import TlsSettings
@@ -154,6 +155,8 @@ def _told(what: str) -> Iterator[None]:
     except httpx.LocalProtocolError as error:
         # Its text quotes the header that cannot be sent, and that may be a secret.
         raise FetchError(f"{what}: {type(error).__name__}: a header can't be sent") from None
+    except UnreadableBody as error:
+        raise FetchError(f"{what}: {error}") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise FetchError(f"{what}: {type(error).__name__}: {error}"[:300]) from error
 
@@ -161,9 +164,5 @@ def _told(what: str) -> Iterator[None]:
 async def _read(answer: httpx.Response) -> tuple[str, bytes]:
     if answer.status_code != 200:
         raise FetchError(f"the registry answered {answer.status_code}", answer.status_code)
-    body = bytearray()
-    async for chunk in answer.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_MANIFEST_BYTES:
-            raise FetchError(f"the answer is larger than {MAX_MANIFEST_BYTES} bytes")
-    return answer.headers.get("Content-Type", ""), bytes(body)
+    body = await read_body(answer, MAX_MANIFEST_BYTES)
+    return answer.headers.get("Content-Type", ""), body

@@ -10,11 +10,12 @@ from pathlib import Path
 import httpx
 
 from metahub_addon import __version__
+from metahub_addon.bounded_body import UnreadableBody, read_body_now
 from metahub_addon.credentials import Credentials
+from metahub_addon.hub_routes import TYPES_PATH
 from metahub_addon.printable import printable
 from metahub_addon.runtime_login import Runtime, ca_place
 
-TYPES_PATH = "/v2/_metahub/machine-types"
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_MESSAGE = 300
 _SECONDS = 15.0
@@ -59,7 +60,11 @@ def ask_types(hub: HubAddress, credentials: Credentials) -> bytes:
     account in, HubError for all else.
     """
     auth = httpx.BasicAuth(credentials.username, credentials.password)
-    headers = {"Accept": "application/json", "User-Agent": f"metahub/{__version__}"}
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": f"metahub/{__version__}",
+    }
     try:
         with (
             httpx.Client(verify=_context(hub), timeout=_SECONDS, headers=headers) as client,
@@ -107,12 +112,10 @@ def _hint(hub: HubAddress, error: Exception) -> str:
 
 
 def _read(hub: HubAddress, answer: httpx.Response) -> bytes:
-    body = bytearray()
-    for chunk in answer.iter_bytes():
-        body += chunk
-        if len(body) > _MAX_BYTES:
-            raise HubError(f"{hub.registry}: answered more than {_MAX_BYTES} bytes")
-    return bytes(body)
+    try:
+        return read_body_now(answer, _MAX_BYTES)
+    except UnreadableBody as error:
+        raise HubError(f"{hub.registry}: {error}") from error
 
 
 def _message(body: bytes) -> str:

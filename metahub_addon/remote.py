@@ -10,6 +10,7 @@ from typing import Self
 
 import httpx
 
+from metahub_addon.bounded_body import UnreadableBody, read_body_now
 from metahub_addon.digest import digest_of, is_digest
 from metahub_addon.http_fetcher import (
     MAX_REDIRECTS,
@@ -172,13 +173,12 @@ class RemoteRegistry:
         headers: Mapping[str, str],
         params: dict[str, str] | None = None,
     ) -> tuple[int, httpx.Headers, bytes]:
-        body = bytearray()
         with self._client.stream("GET", url, headers=headers, params=params) as answer:
-            for chunk in answer.iter_bytes():
-                body += chunk
-                if len(body) > MAX_MANIFEST_BYTES:
-                    raise RemoteError(f"{self._image}: larger than {MAX_MANIFEST_BYTES} bytes")
-            return answer.status_code, answer.headers, bytes(body)
+            try:
+                body = read_body_now(answer, MAX_MANIFEST_BYTES)
+            except UnreadableBody as error:
+                raise RemoteError(f"{self._image}: {error}") from error
+            return answer.status_code, answer.headers, body
 
     def _token(self, challenge: str) -> str:
         """An anonymous token (distribution spec, 'Token Authentication'); raises RemoteError."""
@@ -190,7 +190,7 @@ class RemoteRegistry:
         if not realm.startswith(f"{self._scheme}://") and not realm.startswith("https://"):
             raise RemoteError(f"{self._image}: the registry wants a token from a place without TLS")
         asked = {key: value for key, value in words.items() if key in ("service", "scope")}
-        status, _, body = self._request(realm, {}, asked)
+        status, _, body = self._request(realm, {"Accept-Encoding": "identity"}, asked)
         try:
             issued = json.loads(body)
             token = issued.get("token") or issued.get("access_token")

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from metahub_addon import cli_hub
-from metahub_addon.hub_client import TYPES_PATH
+from metahub_addon.hub_routes import TYPES_PATH
 from metahub_addon.passwords import matches
 from support.embedded_registry import EmbeddedRegistry, Handler, serving
 

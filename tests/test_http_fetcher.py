@@ -1,3 +1,4 @@
+import gzip
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +9,7 @@ import pytest
 from metahub_addon.http_fetcher import HttpFetcher
 from metahub_addon.tls_settings import TlsSettings
 from metahub_addon.upstream import FetchError, Registry, Repository, Upstream
+from support.bombs import bomb, brotli, little_memory
 from support.certificates import make_authority
 from support.embedded_registry import DOCKER_MANIFEST, EmbeddedRegistry, Handler, serving
 from support.mitmdump import free_port
@@ -103,6 +105,32 @@ async def asked_for_a_blob(
         )
         try:
             return await fetcher.serves(repository, f"sha256:{'0' * 64}"), registry
+        finally:
+            await fetcher.aclose()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [(bomb, "is larger than"), (brotli, "though identity was asked for")]
+)
+async def test_an_answer_is_bounded_before_it_is_decoded(
+    fault: Callable[[Handler], None], message: str
+) -> None:
+    with little_memory(), pytest.raises(FetchError, match=message):
+        await got(fault)
+
+
+async def test_gzip_is_decoded_though_identity_was_asked_for() -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "x/y"}
+    zipped = gzip.compress(b"text")
+    assert await got(lambda handler: handler.reply(200, zipped, headers)) == ("x/y", b"text")
+
+
+async def got(fault: Callable[[Handler], None]) -> tuple[str, bytes]:
+    fetcher = HttpFetcher(TlsSettings(), 5)
+    with serving(EmbeddedRegistry(faults={"": fault})) as registry:
+        place = Registry(scheme="http", host="127.0.0.1", port=registry.port, authority="r.test:1")
+        try:
+            return await fetcher.get(Repository(registry=place, name="a"), "sha256:1", "x/y")
         finally:
             await fetcher.aclose()
 

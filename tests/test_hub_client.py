@@ -8,14 +8,15 @@ import pytest
 from metahub_addon import hub_client, runtime_login
 from metahub_addon.credentials import Credentials
 from metahub_addon.hub_client import (
-    TYPES_PATH,
     HubAddress,
     HubError,
     HubRefused,
     ask_types,
     is_hub_name,
 )
+from metahub_addon.hub_routes import TYPES_PATH
 from metahub_addon.runtime_login import Runtime
+from support.bombs import bomb, brotli, little_memory
 from support.certificates import make_authority
 from support.embedded_registry import EmbeddedRegistry, Handler, serving
 
@@ -72,7 +73,7 @@ def test_the_account_is_shown_at_once() -> None:
         (error(404, "unknown"), HubError, "answered 404, which no hub does: unknown"),
         (lambda handler: handler.reply(401, b"[]"), HubRefused, r"is refused \(401\)$"),
         (lambda handler: handler.reply(500, b"[" * 200_000), HubError, "answered 500, which"),
-        (lambda handler: handler.reply(200, b" " * 5_000_000), HubError, "more than 4194304"),
+        (lambda handler: handler.reply(200, b" " * 5_000_000), HubError, "larger than 4194304"),
         (lambda handler: handler.connection.shutdown(2), HubError, "Error: "),
     ],
 )
@@ -82,6 +83,16 @@ def test_failures(answer: Callable[[Handler], None], kind: type[HubError], says:
     assert type(caught.value) is kind
     assert str(caught.value).startswith("127.0.0.1:")
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"), [(bomb, "is larger than"), (brotli, "though identity was asked for")]
+)
+def test_an_answer_is_bounded_before_it_is_decoded(
+    answer: Callable[[Handler], None], says: str
+) -> None:
+    with little_memory(), pytest.raises(HubError, match=says):
+        ask(hub(answer))
 
 
 def test_the_password_follows_no_redirect() -> None:

@@ -11,13 +11,13 @@ SOURCE = Path(__file__).parent.parent / "metahub_addon"
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
-    {"challenge", "client_certificates", "clients", "credentials", "digest"}
-    | {"file_replacement", "firewall", "header_bound", "hub_request", "idle_addons"}
-    | {"listen_backlog", "local_hosts", "login_throttle", "match", "media_types"}
-    | {"microarchitectures", "nfd", "oci_platform", "own_addresses", "own_loop"}
-    | {"printable", "probe", "reachability", "registries", "self_check", "service_manager"}
-    | {"shared_work", "socket_table", "stillness", "strict_yaml", "tls_settings"}
-    | {"web_certificate", "web_listen", "web_secret", "yaml_splices"},
+    {"bounded_body", "challenge", "client_certificates", "clients", "credentials"}
+    | {"digest", "file_replacement", "firewall", "header_bound", "hub_request"}
+    | {"idle_addons", "listen_backlog", "local_hosts", "login_throttle", "match"}
+    | {"media_types", "microarchitectures", "nfd", "oci_platform", "own_addresses"}
+    | {"own_loop", "printable", "probe", "reachability", "registries", "self_check"}
+    | {"service_manager", "shared_work", "socket_table", "stillness", "strict_yaml"}
+    | {"tls_settings", "web_certificate", "web_listen", "web_secret", "yaml_splices"},
     {"amdgpu", "cloud", "cpu", "cpuinfo", "credential_helper", "docker_config", "fabric"}
     | {"gfx", "interception", "manifest", "metrics", "node_addon", "own_connections"}
     | {"password_input", "passwords", "registry", "registry_tokens", "runtime_login"}

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 from metahub_addon.media_types import DOCKER_LIST
 from metahub_addon.remote import InvalidReference, RemoteError, RemoteRegistry, parse_reference
 from metahub_addon.upstream import FetchError
+from support.bombs import bomb, brotli, little_memory
 from support.certificates import make_authority
 from support.embedded_registry import EmbeddedRegistry, Handler, serving, sha256
 
@@ -137,6 +138,19 @@ def test_failures(registry: EmbeddedRegistry, given: dict[str, object], says: st
     with pytest.raises(RemoteError, match=says) as caught:
         get(registry)
     assert f"127.0.0.1:{registry.port}/a:t" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"), [(bomb, "is larger than"), (brotli, "though identity was asked for")]
+)
+@pytest.mark.parametrize("place", ["/v2/a/", "/issue"])
+def test_an_answer_is_bounded_before_it_is_decoded(
+    registry: EmbeddedRegistry, place: str, fault: Callable[[Handler], None], says: str
+) -> None:
+    challenge(registry, f"http://127.0.0.1:{registry.port}/issue", "{}")
+    registry.faults[place] = fault
+    with little_memory(), pytest.raises(RemoteError, match=says):
+        get(registry)
 
 
 def test_nobody_there(registry: EmbeddedRegistry) -> None:

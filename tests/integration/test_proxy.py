@@ -223,6 +223,20 @@ def test_a_compressed_index_and_one_of_unknown_length_are_answered(node: Node, f
         assert sha256(answer.content) == children(node, name=fresh)[1]["digest"]
 
 
+def test_a_registry_that_compresses_whatever_it_is_asked_for(node: Node, fresh: str) -> None:
+    """As stores do that keep what they have been given: what the node itself fetches, too."""
+
+    def zipped(handler: Handler) -> None:
+        media_type, body = node.registry.manifests[(fresh, handler.path.rpartition("/")[2])]
+        headers = {"Content-Type": media_type, "Docker-Content-Digest": sha256(body)}
+        handler.reply(200, gzip.compress(body), {**headers, "Content-Encoding": "gzip"})
+
+    node.registry.faults[f"/v2/{fresh}/manifests/"] = zipped
+    answer = node.reverse.get(url("list", fresh))
+    assert sha256(answer.content) == children(node, name=fresh)[1]["digest"]
+    assert node.registry.asked("GET", f"{fresh}/manifests/sha256:")
+
+
 def test_a_layer_of_one_gib_is_streamed(node: Node) -> None:
     node.registry.huge_blob = 1024**3
     size = 0
