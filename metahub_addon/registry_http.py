@@ -1,12 +1,14 @@
 """The exchanges with a registry and its token server, over HTTP."""
 
 import asyncio
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
 
+from metahub_addon.bounded_body import UnreadableBody, read_body
 from metahub_addon.http_connections import USER_AGENT, Connections
 from metahub_addon.http_fetcher import (
     MAX_REDIRECTS,
@@ -16,6 +18,7 @@ from metahub_addon.http_fetcher import (
     same_server,
 )
 from metahub_addon.index import MAX_MANIFEST_BYTES
+from metahub_addon.led_places import address_of, check_answer, check_name
 from metahub_addon.local_hosts import is_local_host
 from metahub_addon.own_loop import OwnLoop
 from metahub_addon.printable import printable
@@ -24,15 +27,18 @@ from metahub_addon.token_exchange import MAX_TOKEN_ANSWER, TokenRequest
 from metahub_addon.upstream import FetchError, Registry, Repository
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+# OpenSSL's X509_V_ERR_*: no issuer that is trusted. Dates and names are other numbers.
+_NO_ISSUER = frozenset({2, 18, 19, 20, 21})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryAnswer:
-    """What a server said; the headers' names are in lower case."""
+    """What a server said; the headers' names are in lower case. `address` is the server's."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(default=b"", repr=False)
+    address: str = ""
 
 
 class RegistryHttp:
@@ -42,6 +48,7 @@ class RegistryHttp:
         self._connections = Connections(tls, seconds, proxy_auth)
         self._seconds = seconds
         self._loop = OwnLoop()
+        self._addresses: dict[tuple[str, ...], str] = {}
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -85,37 +92,53 @@ class RegistryHttp:
             url = httpx.URL(asked.url)
             client = self._connections.client(registry, url.host)
             request = client.build_request(method, url, headers=headers, data=asked.form)
-            return await self._exchange(client, request, MAX_TOKEN_ANSWER)
+            known = self._addresses.get(registry.identity, registry.host)
+            leader = known if _is_led(registry, url) else None
+            return await self._exchange(client, request, MAX_TOKEN_ANSWER, leader)
 
     async def _follow(
         self, registry: Registry, method: str, url: httpx.URL, headers: httpx.Headers
     ) -> RegistryAnswer:
         extensions = {"sni_hostname": registry.sni} if registry.sni else {}
-        host = registry.sni or registry.host
+        host, is_own, leader = registry.sni or registry.host, True, None
         for _ in range(MAX_REDIRECTS + 1):
             client = self._connections.client(registry, host)
             request = client.build_request(method, url, headers=headers, extensions=extensions)
-            answer = await self._exchange(client, request, MAX_MANIFEST_BYTES)
+            answer = await self._exchange(client, request, MAX_MANIFEST_BYTES, leader)
+            if is_own and answer.address:
+                self._addresses[registry.identity] = answer.address
+            if answer.status == 401 and not is_own:
+                # As the registry's it would name a place that the registry's login goes to.
+                raise FetchError("redirected to a server that wants a login of its own")
             if answer.status not in REDIRECTS or method not in _SAFE_METHODS:
                 return answer
             target = _target(registry, url, answer.headers.get("location", ""))
             if not same_server(url, target):
                 # It gets no credentials, and answers for its own name.
                 headers, extensions, host = anonymous(headers), {}, target.host
-            url = target
+                is_own = False
+            url, leader = target, answer.address if _is_led(registry, target) else None
         raise FetchError(f"redirected more than {MAX_REDIRECTS} times")
 
     async def _exchange(
-        self, client: httpx.AsyncClient, request: httpx.Request, limit: int
+        self, client: httpx.AsyncClient, request: httpx.Request, limit: int, leader: str | None
     ) -> RegistryAnswer:
+        """The answer to a request; `leader` is the address of who named its place, if another."""
         async with asyncio.timeout(self._seconds):
+            if leader is not None:
+                await check_name(leader, request.url)
             answer = await _send(client, request)
+            address = address_of(answer)
             try:
-                body = await _read(answer, limit)
+                if leader is not None:
+                    check_answer(leader, request.url, address)
+                body = await read_body(answer, limit)
             finally:
                 await answer.aclose()
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        return RegistryAnswer(status=answer.status_code, headers=headers, body=body)
+        return RegistryAnswer(
+            status=answer.status_code, headers=headers, body=body, address=address
+        )
 
 
 async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
@@ -126,15 +149,6 @@ async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Resp
             raise
     # Most likely a kept connection that was closed just then (RFC 9110, 9.2.2).
     return await client.send(request, stream=True, follow_redirects=False)
-
-
-async def _read(answer: httpx.Response, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in answer.aiter_bytes():
-        body += chunk
-        if len(body) > limit:
-            raise FetchError(f"the answer is larger than {limit} bytes")
-    return bytes(body)
 
 
 def _url(repository: Repository, path: str) -> httpx.URL:
@@ -161,6 +175,14 @@ def _target(registry: Registry, url: httpx.URL, location: str) -> httpx.URL:
     if is_local_host(target.raw_host.decode()) and not is_local_host(registry.host):
         raise FetchError(f"redirected to {printable(target.host)}, which is local to the hub")
     return target
+
+
+def _is_led(registry: Registry, url: httpx.URL) -> bool:
+    """True if somebody else than the hub's file names the host of a request.
+
+    An upstream proxy looks names up by itself, and is who connects.
+    """
+    return not registry.via and url.host not in (registry.host, registry.sni)
 
 
 def _headers(registry: Registry, given: Mapping[str, str], authorization: str) -> httpx.Headers:
@@ -200,5 +222,18 @@ def _told(what: str) -> Iterator[None]:
         raise FetchError(f"{what}: RemoteProtocolError: cut off, or no HTTP") from None
     except TimeoutError as error:
         raise FetchError(f"{what}: no answer in time") from error
+    except UnreadableBody as error:
+        raise FetchError(f"{what}: {error}") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        raise FetchError(printable(f"{what}: {type(error).__name__}: {error}")[:300]) from error
+        said = printable(f"{what}: {type(error).__name__}: {error}")[:300]
+        raise FetchError(said + _remedy(error)) from error
+
+
+def _remedy(error: BaseException | None) -> str:
+    """What to do about an error, where that is known; httpx wraps the one that tells."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            has_none = error.verify_code in _NO_ISSUER
+            return " (ssl_verify_upstream_trusted_ca names a CA's file)" if has_none else ""
+        error = error.__cause__ or error.__context__
+    return ""

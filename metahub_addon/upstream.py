@@ -17,6 +17,8 @@ from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.media_types import essence
 from metahub_addon.shared_work import SharedWork
 
+# The schemes that a registry may have, and what their URLs need not say.
+DEFAULT_PORTS = {"https": 443, "http": 80}
 _ENTRY_OVERHEAD = 1024
 
 
@@ -57,6 +59,23 @@ class Registry:
         if self.scheme == "https" and self.verified and self.sni:
             return self.scheme, self.sni, str(self.port), self.authority
         return self.scheme, self.host, str(self.port), self.authority, self.sni
+
+
+def registry_at(scheme: str, host: str, port: int, verified: bool = True) -> Registry:
+    """The registry that a URL without a path names, as itself: no other Host, no other SNI.
+
+    `verified` is True if its certificate is, where it has one.
+    """
+    bare = f"[{host}]" if ":" in host else host
+    tls = scheme == "https"
+    return Registry(
+        scheme=scheme,
+        host=host,
+        port=port,
+        authority=bare if port == DEFAULT_PORTS[scheme] else f"{bare}:{port}",
+        sni=host if tls else "",
+        verified=verified and tls,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,8 @@ LAYERS = (
     {"index", "machine"},
     {"detect", "login_features", "nesting", "profile_parser", "requirements", "upstream"}
     | {"web_type_form"},
-    {"answer", "flow_repository", "http_connections", "hub_config", "own_detection"}
-    | {"profile_writer", "relay", "selection", "token_protocol"},
+    {"answer", "flow_repository", "http_connections", "hub_config", "led_places"}
+    | {"own_detection", "profile_writer", "relay", "selection", "token_protocol"},
     {"access", "compatibility", "decisions", "http_fetcher", "hub_accounts_parser"}
     | {"hub_login", "hub_routes", "hub_rules_parser", "hub_upstreams_parser"}
     | {"interception_addon", "named_files", "oci_error", "profile_file", "recent", "report"}

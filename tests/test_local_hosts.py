@@ -1,6 +1,8 @@
 import pytest
 
-from metahub_addon.local_hosts import is_local_host
+from metahub_addon.local_hosts import Kind, is_local_host, kind_of, may_lead
+
+PUBLIC, PRIVATE, LINK, OWN = "8.8.8.8", "10.0.0.1", "169.254.169.254", "127.0.0.1"
 
 
 @pytest.mark.parametrize(
@@ -76,3 +78,56 @@ def test_local(host: str) -> None:
 )
 def test_public(host: str) -> None:
     assert not is_local_host(host)
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        *(("8.8.8.8", Kind.PUBLIC), ("2606:4700::1111", Kind.PUBLIC)),
+        *(("::ffff:8.8.8.8", Kind.PUBLIC), ("64:ff9b::808:808", Kind.PUBLIC)),
+        *(("10.1.2.3", Kind.PRIVATE), ("172.16.0.1", Kind.PRIVATE), ("fd00::1", Kind.PRIVATE)),
+        *(("100.64.0.1", Kind.PRIVATE), ("192.0.2.1", Kind.PRIVATE)),
+        *(("2002:a00:1::", Kind.PRIVATE), ("64:ff9b::a00:1", Kind.PRIVATE)),
+        *(("169.254.169.254", Kind.LINK), ("fe80::1%eth0", Kind.LINK), ("ff02::1", Kind.LINK)),
+        *(("::ffff:169.254.169.254", Kind.LINK), ("224.0.0.1", Kind.LINK)),
+        *(("127.0.0.1", Kind.OWN), ("127.0.1.1", Kind.OWN), ("::1", Kind.OWN), ("[::1]", Kind.OWN)),
+        *(("0.0.0.0", Kind.OWN), ("::", Kind.OWN), ("::ffff:127.0.0.1", Kind.OWN)),
+        *(("", Kind.PUBLIC), ("registry.example", Kind.PUBLIC)),
+    ],
+)
+def test_kinds(address: str, kind: Kind) -> None:
+    assert kind_of(address) is kind
+
+
+@pytest.mark.parametrize(
+    ("leader", "led"),
+    [
+        (PUBLIC, [PUBLIC]),
+        (PRIVATE, [PUBLIC, PRIVATE]),
+        (LINK, [PUBLIC, LINK]),
+        (OWN, [PUBLIC, PRIVATE, OWN]),
+    ],
+)
+def test_who_may_lead_where(leader: str, led: list[str]) -> None:
+    for address in (PUBLIC, PRIVATE, LINK, OWN):
+        assert may_lead(leader, "a.example", [address]) is (address in led)
+        assert may_lead(leader, "a.example", [PUBLIC, address]) is (address in led)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("intranet", "ip6-localhost", "ip6-loopback", "printer.local", "LOCALHOST."),
+        *("metadata.google.internal", "x.localhost", "kubernetes.default.svc"),
+        *("kubernetes.default.svc.cluster.local", "nas.home.arpa."),
+    ],
+)
+def test_names_that_are_local_whatever_their_address(host: str) -> None:
+    assert not may_lead(PUBLIC, host, [PUBLIC])
+    assert may_lead(PRIVATE, host, [PUBLIC])
+    assert may_lead(OWN, host, [PRIVATE])
+
+
+@pytest.mark.parametrize("host", ["auth.example", "local.example", "internal.", "2606:4700::1111"])
+def test_names_that_may_be_public(host: str) -> None:
+    assert may_lead(PUBLIC, host, [PUBLIC]) is (host != "internal.")

@@ -1,23 +1,25 @@
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 
 import pytest
 
 from metahub_addon.own_loop import OwnLoop
 
 
-async def name_of_thread() -> str:
-    return threading.current_thread().name
+async def own_thread() -> threading.Thread:
+    return threading.current_thread()
 
 
 async def test_work_runs_in_one_thread_until_it_is_closed() -> None:
     loop = OwnLoop()
-    names = [await loop.run(name_of_thread()) for _ in range(2)]
-    assert names == ["metahub-io"] * 2
+    first, second = [await loop.run(own_thread()) for _ in range(2)]
+    assert first is second
+    assert first.name == "metahub-io"
     loop.close()
     loop.close()
-    assert "metahub-io" not in [thread.name for thread in threading.enumerate()]
-    assert await loop.run(name_of_thread()) == "metahub-io"
+    assert not first.is_alive()
+    assert await loop.run(own_thread()) is not first
     loop.close()
 
 
@@ -46,6 +48,51 @@ async def test_who_gives_up_ends_the_work() -> None:
             await loop.run(wait())
     assert await asyncio.to_thread(ended.wait, 10)
     loop.close()
+
+
+async def test_closing_ends_what_is_left() -> None:
+    """A task in the middle, and generators that nobody holds any longer, one in another."""
+    ended: list[str] = []
+    begun = threading.Event()
+
+    async def numbers(depth: int) -> AsyncIterator[int]:
+        try:
+            if depth:
+                async for number in numbers(depth - 1):
+                    yield number
+            yield 0
+        finally:
+            await asyncio.sleep(0)
+            ended.append(f"generator {depth}")
+
+    async def leave() -> None:
+        async for _ in numbers(4):
+            break
+
+    async def wait() -> None:
+        async for _ in numbers(0):
+            begun.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                ended.append("task")
+
+    async def begin(generator: AsyncIterator[int]) -> None:
+        await anext(generator)
+
+    loop = OwnLoop()
+    waiting = asyncio.create_task(loop.run(wait()))
+    assert await asyncio.to_thread(begun.wait, 10)
+    held = numbers(0)
+    await loop.run(begin(held))
+    await loop.run(leave())
+    loop.close()
+    assert sorted(ended) == [
+        *("generator 0", "generator 0", "generator 0"),
+        *("generator 1", "generator 2", "generator 3", "generator 4", "task"),
+    ]
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, 10)
 
 
 async def test_it_has_its_turn_while_the_callers_loop_is_busy() -> None:

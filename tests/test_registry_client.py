@@ -525,3 +525,26 @@ async def test_a_registry_that_is_gone(world: World) -> None:
         await world.client.request(Repository(registry=gone, name="a"), "GET", "manifests/x")
     with pytest.raises(FetchError, match="ConnectError"):
         await world.client.authorization(gone, "a")
+
+
+async def test_where_a_registry_redirects_to_gets_no_login(world: World) -> None:
+    """Storage that asks for one would else be asked for a token, with the registry's password."""
+    storage, thief = EmbeddedRegistry(), TokenServer(users={"ann": "ann-secret"})
+    await world.status()
+    with serving(storage), issuing(thief):
+        challenge = f'Bearer realm="{thief.realm}",service="{thief.service}"'
+        storage.faults["/storage"] = lambda handler: handler.reply(
+            401, headers={"WWW-Authenticate": challenge}
+        )
+        location = f"http://localhost:{storage.port}/storage"
+        world.registry.faults["/manifests/"] = lambda handler: handler.reply(
+            307, headers={"Location": location}
+        )
+        for _ in range(2):
+            with pytest.raises(FetchError, match="a server that wants a login of its own"):
+                await world.status()
+        world.registry.faults.clear()
+        assert await world.status() == 200
+    assert thief.asked == []
+    assert {seen.authorization for seen in storage.seen} == {""}
+    assert len(world.issuer.asked) == 1

@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import gzip
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -14,6 +16,7 @@ from metahub_addon.registry_http import RegistryHttp
 from metahub_addon.tls_settings import TlsSettings
 from metahub_addon.token_exchange import TokenRequest
 from metahub_addon.upstream import FetchError, Registry, Repository
+from support.bombs import bomb, brotli, little_memory
 from support.certificates import make_authority
 from support.embedded_registry import EmbeddedRegistry, Handler, serving
 from support.mitmdump import free_port
@@ -41,12 +44,14 @@ async def http() -> AsyncIterator[RegistryHttp]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names that end in .test are this machine's."""
+    """Names that end in .test are this machine's; there is a metadata service."""
     real = socket.getaddrinfo
 
     def resolve(host: Any, *args: Any, **more: Any) -> Any:
-        ours = str(host if isinstance(host, str) else host.decode()).endswith(".test")
-        return real("127.0.0.1" if ours else host, *args, **more)
+        name = host if isinstance(host, str) else host.decode()
+        known = {"metadata.example": "169.254.169.254"}
+        address = "127.0.0.1" if name.endswith(".test") else known.get(name, host)
+        return real(address, *args, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
@@ -194,6 +199,71 @@ async def test_a_registry_may_lead_to_any_other_name(
     registry.faults["/v2/"] = to(f"http://cdn.test:{other.port}/x")
     answer = await http.ask(at(registry, host="r.test"), "GET", "blobs/x", {})
     assert json.loads(answer.body)["Host"] == f"cdn.test:{other.port}"
+
+
+@pytest.mark.usefixtures("names")
+async def test_the_registrys_own_host_is_no_other(
+    registry: EmbeddedRegistry, other: EmbeddedRegistry, http: RegistryHttp
+) -> None:
+    """Whatever its addresses: it may have a public and a private one."""
+    registry.faults["/v2/"] = to(f"http://r.test:{other.port}/x")
+    place = at(registry, host="r.test")
+    assert (await http.ask(place, "GET", "blobs/x", {})).status == 200
+    token = TokenRequest(f"http://r.test:{other.port}/t")
+    assert (await http.ask_token(place.registry, token)).status == 200
+
+
+@pytest.mark.usefixtures("names")
+async def test_names_of_addresses_that_no_registry_leads_to(
+    registry: EmbeddedRegistry, http: RegistryHttp
+) -> None:
+    """Not even one of this machine leads to a cloud's metadata service."""
+    registry.faults["/v2/"] = to("http://metadata.example/latest")
+    with pytest.raises(FetchError, match=r"sent to metadata\.example, which is local"):
+        await http.ask(at(registry), "GET", "manifests/x", {})
+    asked = TokenRequest("http://metadata.example/token", "Basic secret")
+    with pytest.raises(FetchError, match=r"sent to metadata\.example, which is local"):
+        await http.ask_token(at(registry).registry, asked)
+
+
+@pytest.mark.usefixtures("names")
+async def test_a_public_registry_names_no_token_server_of_this_machine(
+    other: EmbeddedRegistry, http: RegistryHttp
+) -> None:
+    """By a name, of which only a look-up tells whose it is."""
+    asked = TokenRequest(f"http://127.0.0.1.nip.test:{other.port}/t", "Basic secret")
+    with pytest.raises(FetchError, match=r"sent to 127\.0\.0\.1\.nip\.test, which is local"):
+        await http.ask_token(at(other, host="8.8.8.8").registry, asked)
+    assert other.seen == []
+    await http.ask(at(other, host="r.test"), "GET", "manifests/x", {})
+    assert (await http.ask_token(at(other, host="r.test").registry, asked)).status == 200
+
+
+async def test_a_name_that_is_another_when_it_is_connected_to(
+    other: EmbeddedRegistry, http: RegistryHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a server of the hub's network answers then is not read."""
+    real, answers = socket.getaddrinfo, ["8.8.8.8", "127.0.0.1"]
+
+    def resolve(host: Any, *args: Any, **more: Any) -> Any:
+        return real(answers.pop(0) if "bound" in str(host) else host, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    asked = TokenRequest(f"http://bound.example:{other.port}/t", "Basic secret")
+    with pytest.raises(FetchError, match=r"sent to bound\.example, which is local"):
+        await http.ask_token(at(other, host="8.8.8.8").registry, asked)
+    assert answers == []
+
+
+async def test_an_upstream_proxy_looks_names_up(
+    other: EmbeddedRegistry, http: RegistryHttp
+) -> None:
+    """As it may know names that the hub does not."""
+    via = f"http://127.0.0.1:{other.port}"
+    place = replace(at(other, host="8.8.8.8").registry, via=via)
+    answer = await http.ask_token(place, TokenRequest("http://only-there.example/t"))
+    assert answer.status == 200
+    assert other.seen[-1].path == "http://only-there.example/t"
 
 
 def too_much(handler: Handler) -> None:
@@ -345,8 +415,11 @@ async def test_tls_is_verified_for_the_name(tmp_path: Path, trusted: bool) -> No
         if trusted:
             assert (await http.ask(repository, "GET", "manifests/x", {})).status == 404
             repository = Repository(registry=replace(tls, sni="evil.test"), name="a/b")
-        with pytest.raises(FetchError, match="certificate verify failed"):
+        with pytest.raises(FetchError, match="certificate verify failed") as caught:
             await http.ask(repository, "GET", "manifests/x", {}, "Bearer secret")
+    # A CA is no remedy for a certificate of another name.
+    remedy = "(ssl_verify_upstream_trusted_ca names a CA's file)"
+    assert str(caught.value).endswith(remedy) != trusted
     assert all(not seen.authorization for seen in registry.seen)
     await http.aclose()
 
@@ -386,6 +459,51 @@ async def test_a_token_servers_answer_is_bounded(
     asked = TokenRequest(f"http://127.0.0.1:{registry.port}/t", "Basic secret")
     with pytest.raises(FetchError, match="larger than 65536 bytes"):
         await http.ask_token(at(registry).registry, asked)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [(bomb, "is larger than"), (brotli, "though identity was asked for")]
+)
+async def test_an_answer_is_bounded_before_it_is_decoded(
+    registry: EmbeddedRegistry, http: RegistryHttp, fault: Callable[[Handler], None], message: str
+) -> None:
+    registry.faults[""] = fault
+    asked = TokenRequest(f"http://127.0.0.1:{registry.port}/t", "Basic secret")
+    with little_memory():
+        with pytest.raises(FetchError, match=message):
+            await http.ask(at(registry), "GET", "manifests/x", {})
+        with pytest.raises(FetchError, match=message):
+            await http.ask_token(at(registry).registry, asked)
+
+
+async def test_gzip_is_decoded_though_identity_was_asked_for(
+    registry: EmbeddedRegistry, http: RegistryHttp
+) -> None:
+    registry.faults[""] = lambda handler: handler.reply(
+        200, gzip.compress(b"text"), {"Content-Encoding": "gzip"}
+    )
+    assert (await http.ask(at(registry), "GET", "manifests/x", {})).body == b"text"
+
+
+@pytest.mark.parametrize("fault", [too_much, endless])
+async def test_what_is_left_in_the_middle_is_closed(
+    registry: EmbeddedRegistry,
+    caplog: pytest.LogCaptureFixture,
+    fault: Callable[[Handler], None],
+) -> None:
+    """Else Python complains (which fails here) about what nobody has ended."""
+    registry.faults[""] = fault
+    http = RegistryHttp(TlsSettings(), 30)
+    asking = asyncio.create_task(http.ask(at(registry), "GET", "manifests/x", {}))
+    while not registry.seen:  # noqa: ASYNC110 (another thread sees it)
+        await asyncio.sleep(0.01)
+    if fault is too_much:
+        await asyncio.wait([asking])
+    await http.aclose()
+    with pytest.raises((FetchError, asyncio.CancelledError)):
+        await asyncio.wait_for(asking, 10)
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_cancelled_request_gives_its_connection_back(registry: EmbeddedRegistry) -> None:

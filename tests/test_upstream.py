@@ -6,7 +6,7 @@ import pytest
 from metahub_addon.digest import digest_of
 from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.media_types import DOCKER_MANIFEST, OCI_MANIFEST
-from metahub_addon.upstream import Document, FetchError, Repository, Upstream
+from metahub_addon.upstream import Document, FetchError, Repository, Upstream, registry_at
 from support.fake_fetcher import BODY, REGISTRY, REPOSITORY, FakeFetcher
 
 DIGEST = digest_of(BODY)
@@ -70,6 +70,25 @@ def test_the_address_counts_only_where_nothing_vouches_for_the_name() -> None:
     for change in ({"verified": False}, {"scheme": "http"}, {"sni": ""}):
         one, other = (replace(registry, **change) for registry in (REGISTRY, moved))
         assert one.identity != other.identity
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "port", "authority", "sni"),
+    [
+        ("https", "r.test", 443, "r.test", "r.test"),
+        ("https", "r.test", 5000, "r.test:5000", "r.test"),
+        ("https", "r.test", 80, "r.test:80", "r.test"),
+        ("https", "::1", 443, "[::1]", "::1"),
+        ("http", "r.test", 80, "r.test", ""),
+        ("http", "::1", 443, "[::1]:443", ""),
+    ],
+)
+def test_the_registry_of_a_url(scheme: str, host: str, port: int, authority: str, sni: str) -> None:
+    for verified in (True, False):
+        found = registry_at(scheme, host, port, verified)
+        assert (found.scheme, found.host, found.port, found.via) == (scheme, host, port, "")
+        assert (found.authority, found.sni) == (authority, sni)
+        assert found.verified is (verified and scheme == "https")
 
 
 def test_credentials_show_nowhere() -> None:
