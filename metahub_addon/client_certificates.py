@@ -1,5 +1,6 @@
-"""Client certificates: what one is called, and whether an authority has issued it."""
+"""Client certificates: what one is called, whether it is valid, and who has issued it."""
 
+import datetime
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -49,15 +50,31 @@ class ShownCertificate:
         )
 
 
-def is_issued_by(shown: ShownCertificate, authority_pem: bytes) -> bool:
-    """True if a path leads from the certificate to one in `authority_pem`, now.
+def is_current(shown: ShownCertificate) -> bool:
+    """True if the certificate is valid by its dates, now; False also where they can't be read."""
+    try:
+        own = x509.load_der_x509_certificate(shown.chain[0])
+        begin, end = own.not_valid_before_utc, own.not_valid_after_utc
+    except _MALFORMED:
+        return False
+    return begin <= datetime.datetime.now(datetime.UTC) <= end
+
+
+def read_authorities(pem: bytes) -> Sequence[x509.Certificate]:
+    """The certificates in a file of them; raises ValueError if it holds none."""
+    try:
+        return tuple(x509.load_pem_x509_certificates(pem))
+    except _MALFORMED as error:
+        raise ValueError("holds no certificates (PEM)") from error
+
+
+def is_issued_by(shown: ShownCertificate, authorities: Sequence[x509.Certificate]) -> bool:
+    """True if a path leads from the certificate to one of the authorities, now.
 
     Signatures, dates and who may issue are judged (RFC 5280, 6.1), and that the certificate
     and those between may be clients' where they say what they may be (4.2.1.12). An
-    intermediate authority in the file counts as the end of the path. Revocation is not
-    looked at. Raises ValueError if the file holds no certificates.
+    intermediate authority counts as the end of the path. Revocation is not looked at.
     """
-    authorities = x509.load_pem_x509_certificates(authority_pem)
     try:
         own, *others = (x509.load_der_x509_certificate(der) for der in shown.chain)
         # One at a time: of two that bear one name, an old and a new one, OpenSSL takes one.
@@ -71,8 +88,8 @@ def _leads_to(
 ) -> bool:
     store = X509Store()
     store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
-    store.add_cert(X509.from_cryptography(authority))
     try:
+        store.add_cert(X509.from_cryptography(authority))
         untrusted = [X509.from_cryptography(other) for other in others]
         context = X509StoreContext(store, X509.from_cryptography(own), untrusted)
         *path, _ = [found.to_cryptography() for found in context.get_verified_chain()]
@@ -93,6 +110,6 @@ def _common_name(der: bytes) -> str:
     try:
         subject = x509.load_der_x509_certificate(der).subject
         names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except _MALFORMED:  # TLS took it, but it is malformed: its fingerprint still counts
+    except _MALFORMED:  # TLS took it, but it is malformed: its fingerprint may still count
         return ""
     return str(names[0].value) if len(names) == 1 else ""

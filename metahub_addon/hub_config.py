@@ -46,6 +46,10 @@ class Account:
     features: bool = True
     administrator: bool = False
 
+    def login_of(self, type_name: str) -> str:
+        """What to log in as to be a machine type: the bare name where that stands for it."""
+        return self.user if type_name == self.own_type else f"{self.user}-{type_name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRule:
@@ -92,6 +96,14 @@ class UpstreamRule:
     username: str = ""
     password_file: str = ""
     docker_config: str = ""
+
+    @property
+    def start(self) -> str:
+        """How all its repositories' names start at the hub, whatever the Host; empty: as none.
+
+        Allow lists are held against these names.
+        """
+        return self.prefix or (self.name if self.hosts else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

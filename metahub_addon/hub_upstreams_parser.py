@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 from metahub_addon.hub_config import UpstreamRule
 from metahub_addon.strict_keys import absolute_path, required, strict_keys, unique_texts
 from metahub_addon.strict_yaml import Value
-from metahub_addon.upstream import Registry
+from metahub_addon.upstream import DEFAULT_PORTS, registry_at
 
 _KEYS = ("name", "url", "prefix", "hosts", "username", "password_file", "docker_config")
-_PORTS = {"https": 443, "http": 80}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,252}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _ADDRESS = re.compile(r"[0-9a-f:.]+")
@@ -35,7 +34,7 @@ def parse_upstreams(value: Value) -> tuple[UpstreamRule, ...]:
 
 
 def _check_apart(item: Value, rule: UpstreamRule, earlier: UpstreamRule) -> None:
-    start, other = _start(rule), _start(earlier)
+    start, other = rule.start, earlier.start
     if rule.name == earlier.name:
         raise item.error(f"the name {rule.name} is given twice")
     for host in rule.hosts:
@@ -50,11 +49,6 @@ def _check_apart(item: Value, rule: UpstreamRule, earlier: UpstreamRule) -> None
         raise item.error(f"is the registry of {earlier.name} with other credentials")
 
 
-def _start(rule: UpstreamRule) -> str:
-    """What the names of a registry's repositories begin with at the hub; empty: nothing."""
-    return rule.prefix or (rule.name if rule.hosts else "")
-
-
 def _place(rule: UpstreamRule) -> tuple[str, str, int]:
     return rule.registry.scheme, rule.registry.host, rule.registry.port
 
@@ -66,7 +60,7 @@ def _credentials(rule: UpstreamRule) -> tuple[str, str, str]:
 def _upstream(item: Value) -> UpstreamRule:
     keys = strict_keys(item, _KEYS)
     _check_credentials(item, keys)
-    registry = _registry(required(item, keys, "url"))
+    registry = registry_at(*_split(required(item, keys, "url")))
     return UpstreamRule(
         name=_matching(keys["name"], _NAME, "name") if "name" in keys else registry.host,
         registry=registry,
@@ -85,31 +79,18 @@ def _check_credentials(item: Value, keys: Mapping[str, Value]) -> None:
         raise item.error("has both a username and a docker_config")
 
 
-def _registry(value: Value) -> Registry:
-    scheme, host, port = _split(value)
-    shown = f"[{host}]" if ":" in host else host
-    return Registry(
-        scheme=scheme,
-        host=host,
-        port=port,
-        authority=shown if port == _PORTS[scheme] else f"{shown}:{port}",
-        sni=host if scheme == "https" else "",
-        verified=scheme == "https",
-    )
-
-
 def _split(value: Value) -> tuple[str, str, int]:
     """Scheme, host and port of a registry's URL; raises InvalidYaml that quotes none of it."""
     text, wrong = value.text(), value.error("is not http[s]://host[:port] (no user, no path)")
     try:
         url = urlsplit(text)
-        port = url.port if url.port is not None else _PORTS.get(url.scheme, 0)
+        port = url.port if url.port is not None else DEFAULT_PORTS.get(url.scheme, 0)
     except ValueError:
         raise wrong from None
     host = (url.hostname or "").rstrip(".")
     rest = url.path.rstrip("/") or url.query or url.fragment or "@" in url.netloc
     known = _ADDRESS if ":" in host else _HOST
-    if rest or not port or url.scheme not in _PORTS or not known.fullmatch(host):
+    if rest or not port or url.scheme not in DEFAULT_PORTS or not known.fullmatch(host):
         raise wrong
     return url.scheme, host, port
 

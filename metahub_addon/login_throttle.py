@@ -1,20 +1,44 @@
 """Guessing passwords made slow: each wrong one makes the next try wait longer."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from cachetools import TTLCache
 
 FREE_TRIES = 3
-FREE_TRIES_OF_ADDRESS = 20
+FREE_TRIES_OF_PLACE = 20
+# A site has 65,536 places, of which each has its own free tries.
+FREE_TRIES_OF_SITE = 10 * FREE_TRIES_OF_PLACE
 MAX_WAIT = 60.0
-# So long after its last wrong password, an address or a user is as good as new.
-_FORGOTTEN_SECONDS = 900.0
+# So long after its last wrong password, a place or a user is as good as new.
+FORGOTTEN_SECONDS = 900.0
 _KEPT = 16384
 _MAX_USER = 256
-_V6_PREFIX = 64
+_PLACE, _SITE = 64, 48
+
+
+def place_of(address: str) -> str:
+    """Where a client is, however it chooses its address: an IPv6 client has at least a /64."""
+    return _network(address, _PLACE)
+
+
+def site_of(address: str) -> str:
+    """Whose a client's place may be: of IPv6, a customer gets up to a /48 (RFC 6177)."""
+    return _network(address, _SITE)
+
+
+def _network(address: str, length: int) -> str:
+    try:
+        parsed: IPv4Address | IPv6Address = ip_address(address)
+    except ValueError:
+        return address[:_MAX_USER]
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(IPv6Network((int(parsed), length), strict=False))
+    return str(parsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,57 +47,74 @@ class _Failures:
     until: float
 
 
-class LoginThrottle:
-    """Who has to wait, by address and user and by address alone.
+class _Counts:
+    """Wrong passwords by a key, and until when the next one must wait; bounded.
 
-    The users of one address are counted apart from each other and together, so that
-    neither many passwords for one user nor one password for many users go fast. An IPv6
-    client has at least a /64 to choose addresses from, so that counts as one. `timer` is a
-    monotonic clock in seconds. Bounded; the longest unused is forgotten first.
+    The longest unused are forgotten first.
+    """
+
+    def __init__(self, free: int, timer: Callable[[], float]) -> None:
+        self._free = free
+        self._timer = timer
+        self._failures: TTLCache[tuple[str, ...], _Failures] = TTLCache(
+            _KEPT, FORGOTTEN_SECONDS, timer
+        )
+
+    def __len__(self) -> int:
+        return len(self._failures)
+
+    def wait(self, key: tuple[str, ...]) -> float:
+        failures = self._failures.get(key)
+        return failures.until - self._timer() if failures else 0.0
+
+    def add(self, key: tuple[str, ...]) -> bool:
+        """Count one; True if that is the first after which the next must wait."""
+        failures = self._failures.get(key)
+        count = failures.count + 1 if failures else 1
+        # Beyond MAX_WAIT the power is of no use, and one without bounds no float.
+        power = 2.0 ** min(count - self._free, 16)
+        seconds = min(MAX_WAIT, power) if count >= self._free else 0.0
+        self._failures[key] = _Failures(count, self._timer() + seconds)
+        return count == self._free
+
+    def forget(self, key: tuple[str, ...]) -> None:
+        self._failures.pop(key, None)
+
+
+class LoginThrottle:
+    """Who has to wait, by place and user, by place alone, and by site alone.
+
+    The users of one place are counted apart from each other and together, so that
+    neither many passwords for one user nor one password for many users go fast. `timer` is
+    a monotonic clock in seconds.
     """
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
-        self._timer = timer
-        self._users: TTLCache[tuple[str, str], _Failures] = TTLCache(
-            _KEPT, _FORGOTTEN_SECONDS, timer
-        )
-        self._addresses: TTLCache[str, _Failures] = TTLCache(_KEPT, _FORGOTTEN_SECONDS, timer)
+        self._users = _Counts(FREE_TRIES, timer)
+        self._places = _Counts(FREE_TRIES_OF_PLACE, timer)
+        self._sites = _Counts(FREE_TRIES_OF_SITE, timer)
 
     def wait(self, address: str, user: str) -> float:
         """Seconds until the next password of a user from an address may be judged; 0: now."""
-        place = _place(address)
-        found = (self._users.get((place, user[:_MAX_USER])), self._addresses.get(place))
-        now = self._timer()
-        return max(0.0, *(failures.until - now if failures else 0.0 for failures in found))
+        return max(0.0, *(counts.wait(key) for counts, key in self._levels(address, user)))
 
-    def failed(self, address: str, user: str) -> None:
-        """A password was wrong."""
-        place = _place(address)
-        key = place, user[:_MAX_USER]
-        self._users[key] = self._next(self._users.get(key), FREE_TRIES)
-        self._addresses[place] = self._next(self._addresses.get(place), FREE_TRIES_OF_ADDRESS)
+    def failed(self, address: str, user: str) -> Sequence[str]:
+        """A password was wrong. The result names whoever has to wait from now on."""
+        levels = self._levels(address, user)
+        return [" from ".join(reversed(key)) for counts, key in levels if counts.add(key)]
 
     def succeeded(self, address: str, user: str) -> None:
         """A password was right: the user's count starts anew.
 
-        Not the address': who has an account would else guess the others' for ever.
+        Not the place's: who has an account would else guess the others' for ever.
         """
-        self._users.pop((_place(address), user[:_MAX_USER]), None)
+        counts, key = self._levels(address, user)[0]
+        counts.forget(key)
 
-    def _next(self, failures: _Failures | None, free: int) -> _Failures:
-        count = failures.count + 1 if failures else 1
-        # Beyond MAX_WAIT the power is of no use, and one without bounds no float.
-        seconds = min(MAX_WAIT, 2.0 ** min(count - free, 16)) if count >= free else 0.0
-        return _Failures(count, self._timer() + seconds)
-
-
-def _place(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address[:_MAX_USER]
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return f"{int(parsed) >> _V6_PREFIX:x}::/{_V6_PREFIX}"
-    return str(parsed)
+    def _levels(self, address: str, user: str) -> Sequence[tuple[_Counts, tuple[str, ...]]]:
+        place, site = place_of(address), site_of(address)
+        levels: list[tuple[_Counts, tuple[str, ...]]] = [
+            (self._users, (place, user[:_MAX_USER])),
+            (self._places, (place,)),
+        ]
+        return levels if site == place else [*levels, (self._sites, (site,))]

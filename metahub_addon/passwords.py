@@ -12,13 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 import bcrypt
 from cachetools import TTLCache
 
+from metahub_addon.shared_work import SharedWork
+
 MAX_PASSWORD_BYTES = 72
 MIN_ROUNDS = 4
 # bcrypt takes 31, which is days. At 16 a check takes some seconds.
 MAX_ROUNDS = 16
 _ROUNDS = 12
 _KNOWN = 4096
-_KNOWN_SECONDS = 600.0
+# It is bound to the hash: a changed password ends it at once.
+_KNOWN_SECONDS = 12 * 3600.0
 _CHECKS_AT_ONCE = 2
 # 22 characters of salt, of whose last one two bits count, and 31 of the hash. bcrypt's own
 # parser panics at a hash that is cut off, so nothing else may get there.
@@ -78,15 +81,15 @@ def _matches_slowly(password: str, hash: str | None, rounds: int) -> bool:
 class Passwords:
     """Checks passwords beside the event loop, and remembers those that were right.
 
-    What was right is kept for ten minutes, under a keyed hash only. Whatever is wrong takes as
-    long, be the user there or not: time does not tell who is there. `timer`
-    is a monotonic clock in seconds.
+    What was right is kept until nobody has asked for it for half a day, under a keyed hash
+    only. Whatever is wrong takes as long, be the user there or not: time does not tell who is
+    there. `timer` is a monotonic clock in seconds.
     """
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
         self._key = secrets.token_bytes(32)
         self._known: TTLCache[bytes, bool] = TTLCache(_KNOWN, _KNOWN_SECONDS, timer)
-        self._running: dict[bytes, asyncio.Task[bool]] = {}
+        self._checks = SharedWork[bool]()
         self._threads = ThreadPoolExecutor(_CHECKS_AT_ONCE, "metahub-password")
         self._rounds = _ROUNDS
 
@@ -96,24 +99,34 @@ class Passwords:
         self._rounds = max((int(match["rounds"]) for match in found if match), default=_ROUNDS)
 
     def is_known(self, user: str, password: str, hash: str | None) -> bool:
-        """True if the password was right for this hash within the last ten minutes."""
-        return hash is not None and self._token(user, password, hash) in self._known
+        """True if the password was right for this hash; then it is known for longer.
+
+        A hash has one password for ever, and a fleet at work must not be thrown back among
+        those who guess.
+        """
+        if hash is None:
+            return False
+        token = self.token(user, password, hash)
+        if token not in self._known:
+            return False
+        self._known[token] = True
+        return True
 
     async def verify(self, user: str, password: str, hash: str | None) -> bool:
         """True if the password is that of the hash; None is a user that is not there.
 
-        Those who ask for the same at once share one check; one that gives up does not take
-        it from the others.
+        Those who ask for the same at once share one check.
         """
         if self.is_known(user, password, hash):
             return True
-        token = self._token(user, password, hash or "")
-        task = self._running.get(token)
-        if task is None:
-            task = asyncio.create_task(self._check(token, password, hash))
-            self._running[token] = task
-            task.add_done_callback(lambda done: self._forget(token, done))
-        return await asyncio.shield(task)
+        token = self.token(user, password, hash or "")
+        return await self._checks.do(token, lambda: self._check(token, password, hash))
+
+    def token(self, *parts: str) -> bytes:
+        """By what texts are known again, in this process, and never read."""
+        encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+        whole = b"".join(len(part).to_bytes(8) + part for part in encoded)
+        return hmac.digest(self._key, whole, hashlib.sha256)
 
     def close(self) -> None:
         """End the threads; checks under way are finished."""
@@ -127,13 +140,3 @@ class Passwords:
         if right:
             self._known[token] = True
         return right
-
-    def _forget(self, token: bytes, done: "asyncio.Task[bool]") -> None:
-        self._running.pop(token, None)
-        if not done.cancelled():
-            done.exception()  # seen, also when nobody waits for it any longer
-
-    def _token(self, user: str, password: str, hash: str) -> bytes:
-        parts = [part.encode("utf-8", "surrogatepass") for part in (user, password, hash)]
-        whole = b"".join(len(part).to_bytes(8) + part for part in parts)
-        return hmac.digest(self._key, whole, hashlib.sha256)

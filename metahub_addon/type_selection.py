@@ -11,7 +11,7 @@ from metahub_addon.login_features import machine_with
 from metahub_addon.machine import MachineType
 from metahub_addon.printable import printable
 
-FitsAuthority = Callable[[CertificateRule, ShownCertificate], bool]
+FitsCertificate = Callable[[CertificateRule, ShownCertificate], bool]
 _SHOWN = 200
 
 
@@ -94,15 +94,16 @@ def _splits(config: HubConfig, name: str) -> Iterator[tuple[Account, str]]:
         at = name.find("-", at + 1)
 
 
-def select(config: HubConfig, presented: Presented, fits_authority: FitsAuthority) -> Selected:
+def select(config: HubConfig, presented: Presented, is_good: FitsCertificate) -> Selected:
     """The account and machine type of a client; raises NotSelected.
 
     The first selector of the configuration's order that tells a type wins. The account is
     the login's, else the certificate's, else the network's, and it must have that type
-    whoever told it. `fits_authority` tells whether a rule's authority issued a certificate.
+    whoever told it. `is_good` tells whether a certificate whose name or fingerprint is a rule's
+    is valid now, and issued by the rule's authority.
     """
     login = presented.login
-    certificate = _certificate_rule(config, presented.certificate, fits_authority)
+    certificate = _certificate_rule(config, presented.certificate, is_good)
     network = _network_rule(config, presented.address)
     account = _account(config, login, certificate, network)
     if account is None:
@@ -137,16 +138,18 @@ def _account(
 
 
 def _certificate_rule(
-    config: HubConfig, shown: ShownCertificate | None, fits_authority: FitsAuthority
+    config: HubConfig, shown: ShownCertificate | None, is_good: FitsCertificate
 ) -> CertificateRule | None:
     if shown is None:
         return None
     for rule in config.certificates:
-        if rule.fingerprint and rule.fingerprint == shown.fingerprint:
+        if rule.fingerprint and rule.fingerprint == shown.fingerprint and is_good(rule, shown):
             return rule
+    if not shown.common_name.isprintable():
+        return None  # `gpu1\n.example` is not what who wrote `gpu*.example` had in mind
     for rule in config.certificates:
         named = rule.authority and fnmatchcase(shown.common_name, rule.name)
-        if named and fits_authority(rule, shown):
+        if named and is_good(rule, shown):
             return rule
     return None
 
@@ -165,5 +168,5 @@ def _network_rule(
 def _how(config: HubConfig, account: Account) -> str:
     if Selector.USER not in config.order:
         return f"{account.user}: no rule tells this client's machine type"
-    names = ", ".join(f"{account.user}-{name}" for name in config.types_of(account))
+    names = ", ".join(map(account.login_of, config.types_of(account)))
     return f"{account.user} alone tells no machine type, log in as one of: {names or 'none'}"

@@ -1,60 +1,20 @@
-import datetime
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from metahub_addon.client_certificates import ShownCertificate, is_issued_by
+from metahub_addon.client_certificates import (
+    ShownCertificate,
+    is_current,
+    is_issued_by,
+    read_authorities,
+)
+from support.client_certificates import Made, make
 
-NOW = datetime.datetime.now(datetime.UTC)
-DAY = datetime.timedelta(days=1)
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
-
-
-@dataclass
-class Made:
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-
-    @property
-    def der(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.DER)
-
-    @property
-    def pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def make(
-    *names: str,
-    by: Made | None = None,
-    is_ca: bool = False,
-    usage: Sequence[ObjectIdentifier] = (),
-    days: tuple[int, int] = (-1, 7),
-) -> Made:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(by.certificate.subject if by else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW + days[0] * DAY)
-        .not_valid_after(NOW + days[1] * DAY)
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-    )
-    if usage:
-        builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False)
-    return Made(builder.sign((by.key if by else key), hashes.SHA256()), key)
-
 
 CA = make("nodes CA", is_ca=True)
 MIDDLE = make("middle CA", by=CA, is_ca=True)
@@ -65,7 +25,7 @@ LEAF = make("gpu1.example", by=CA)
 
 def is_issued(made: Made, *between: Made, authority: bytes = CA.pem) -> bool:
     shown = ShownCertificate.of([made.der, *(other.der for other in between)])
-    return is_issued_by(shown, authority)
+    return is_issued_by(shown, read_authorities(authority))
 
 
 def test_what_a_certificate_is_called() -> None:
@@ -89,7 +49,13 @@ def test_a_malformed_certificate_has_no_name_and_no_issuer(der: bytes) -> None:
     shown = ShownCertificate.of([der])
     assert shown.common_name == ""
     assert shown.fingerprint == hashlib.sha256(der).hexdigest()
-    assert not is_issued_by(shown, CA.pem)
+    assert not is_issued_by(shown, [CA.certificate])
+    assert not is_current(shown)
+
+
+@pytest.mark.parametrize(("days", "current"), [((-1, 7), True), ((-3, -1), False), ((1, 2), False)])
+def test_the_dates_of_a_certificate(days: tuple[int, int], current: bool) -> None:
+    assert is_current(ShownCertificate.of([make("gpu1", days=days).der])) is current
 
 
 def test_a_chain_has_bounds() -> None:
@@ -132,9 +98,13 @@ def test_an_authority_for_servers_issues_no_clients() -> None:
     assert not is_issued(make("x", by=servers), servers)
 
 
-def test_a_file_without_certificates_is_an_error() -> None:
+BROKEN = LEAF.pem.replace(b"\nMII", b"\nMIIx", 1)
+
+
+@pytest.mark.parametrize("pem", [b"", b"nothing", CA.pem + BROKEN, CA.pem[:-30]])
+def test_a_file_that_is_broken_is_an_error(pem: bytes) -> None:
     with pytest.raises(ValueError, match="PEM"):
-        is_issued(LEAF, authority=b"nothing")
+        read_authorities(pem)
 
 
 @example(at=LEAF.der.index(b"gpu1") - 2, value=13)  # a name of a kind that there is not
@@ -143,4 +113,4 @@ def test_a_changed_byte_is_never_issued_by_the_authority(at: int, value: int) ->
     changed = bytearray(LEAF.der)
     changed[at] = value
     shown = ShownCertificate.of([bytes(changed)])
-    assert is_issued_by(shown, CA.pem) == (bytes(changed) == LEAF.der)
+    assert is_issued_by(shown, [CA.certificate]) == (bytes(changed) == LEAF.der)

@@ -115,8 +115,8 @@ async def test_the_challenge_is_the_hubs_own(fake: FakeHub) -> None:
 
 
 async def test_who_guesses_waits(fake: FakeHub) -> None:
-    for _ in range(FREE_TRIES):
-        await refused(fake, basic("qnib", "wrong"))
+    for at in range(FREE_TRIES):
+        await refused(fake, basic("qnib", f"wrong {at}"))
     answer = await refused(fake, basic("qnib"))
     assert (answer.status, json.loads(answer.body)["errors"][0]["code"]) == (
         429,
@@ -154,7 +154,6 @@ READER = account("reader", pull=("qnib/*",))
         (NARROW, "GET", "/v2/q/qnib/a/tags/list", "narrow may not pull q/qnib/a"),
         (NARROW, "GET", "/v2/secret/manifests/qnib", "narrow may not pull secret"),
         (NARROW, "PUT", "/v2/qnib/a/manifests/latest", "narrow may not push qnib/a"),
-        (NARROW, "DELETE", "/v2/qnib/a/manifests/latest", "narrow may not push qnib/a"),
         (NARROW, "GET", "/v2/qnib/a/blobs/uploads/1", "narrow may not push qnib/a"),
         (READER, "PATCH", "/v2/qnib/a/blobs/uploads/1", ": this hub takes no pushes from it"),
     ],

@@ -2,8 +2,9 @@ from types import MappingProxyType
 
 import pytest
 
-from metahub_addon.hub_config import DEFAULT_ORDER, Account, HubConfig, Selector
+from metahub_addon.hub_config import DEFAULT_ORDER, Account, HubConfig, Selector, UpstreamRule
 from support.descriptors import machine
+from support.fake_registry_client import REPOSITORY
 
 TYPES = {name: machine(name=name) for name in ("type1", "type2", "type3")}
 CONFIG = HubConfig(types=TYPES, accounts={})
@@ -31,6 +32,23 @@ def test_an_account_hides_its_hash_and_may_little() -> None:
     account = Account(user="a", password="$2b$12$hash")
     assert "$2b$" not in repr(account)
     assert (account.pull, account.push, account.administrator) == (("*",), (), False)
+
+
+def test_what_to_log_in_as() -> None:
+    account = Account(user="gpu", password="hash", types=("a", "b"), own_type="a")
+    assert [account.login_of(name) for name in ("a", "b")] == ["gpu", "gpu-b"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "hosts", "start"),
+    [("", (), ""), ("q", (), "q"), ("q", ("q.hub.test",), "q"), ("", ("q.hub.test",), "q.test")],
+)
+def test_how_a_registrys_names_start_at_the_hub(
+    prefix: str, hosts: tuple[str, ...], start: str
+) -> None:
+    registry = REPOSITORY.registry
+    rule = UpstreamRule(name="q.test", registry=registry, prefix=prefix, hosts=hosts)
+    assert rule.start == start
 
 
 def test_by_default_a_login_goes_before_a_network() -> None:

@@ -18,11 +18,11 @@ LAYERS = (
     | {"own_loop", "printable", "probe", "reachability", "registries", "self_check"}
     | {"service_manager", "shared_work", "socket_table", "stillness", "strict_yaml"}
     | {"tls_settings", "web_certificate", "web_listen", "web_secret", "yaml_splices"},
-    {"amdgpu", "cloud", "cpu", "cpuinfo", "credential_helper", "docker_config", "fabric"}
-    | {"gfx", "interception", "manifest", "metrics", "node_addon", "own_connections"}
-    | {"password_input", "passwords", "registry", "registry_tokens", "runtime_login"}
-    | {"strict_keys", "this_host", "tls_options", "types_text", "versions", "web_peer"}
-    | {"web_sockets"},
+    {"amdgpu", "authority_files", "cloud", "cpu", "cpuinfo", "credential_helper"}
+    | {"docker_config", "fabric", "gfx", "interception", "login_log", "manifest", "metrics"}
+    | {"node_addon", "own_connections", "password_input", "passwords", "registry"}
+    | {"registry_tokens", "runtime_login", "strict_keys", "this_host", "tls_options"}
+    | {"types_text", "versions", "web_peer", "web_sockets"},
     {"bypass", "cuda", "node_features", "types_editor", "types_removal"},
     {"features", "nvidia"},
     {"index", "machine"},

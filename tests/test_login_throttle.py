@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metahub_addon.login_throttle import FREE_TRIES, FREE_TRIES_OF_ADDRESS, MAX_WAIT, LoginThrottle
+from metahub_addon.login_throttle import (
+    FREE_TRIES,
+    FREE_TRIES_OF_PLACE,
+    FREE_TRIES_OF_SITE,
+    MAX_WAIT,
+    LoginThrottle,
+    place_of,
+    site_of,
+)
 from support.fake_timer import FakeTimer
 
 
@@ -30,7 +38,7 @@ def test_one_user_and_one_address_do_not_slow_the_others() -> None:
 def test_one_password_for_many_users_is_slowed_too() -> None:
     timer = FakeTimer()
     throttle = LoginThrottle(timer)
-    for at in range(FREE_TRIES_OF_ADDRESS):
+    for at in range(FREE_TRIES_OF_PLACE):
         assert throttle.wait("192.0.2.1", f"u{at}") == 0
         throttle.failed("192.0.2.1", f"u{at}")
     assert throttle.wait("192.0.2.1", "new") == 1
@@ -39,9 +47,34 @@ def test_one_password_for_many_users_is_slowed_too() -> None:
     assert throttle.wait("192.0.2.1", "newer") == 2
 
 
+def test_the_places_of_a_site_are_counted_together() -> None:
+    timer = FakeTimer()
+    throttle = LoginThrottle(timer)
+    for at in range(FREE_TRIES_OF_SITE):
+        address = f"2001:db8:1:{at:x}::1"
+        assert throttle.wait(address, "a") == 0
+        throttle.failed(address, "a")
+    assert throttle.wait("2001:db8:1:ffff::1", "b") == 1
+    assert throttle.wait("2001:db8:2::1", "a") == 0
+    timer.wait(1)
+    throttle.failed("2001:db8:1:ffff::1", "b")
+    assert throttle.wait("2001:db8:1:fffe::1", "c") == 2
+
+
+def test_who_begins_to_wait_is_named_once() -> None:
+    throttle = LoginThrottle(FakeTimer())
+    named = [throttle.failed("192.0.2.1", "a") for _ in range(FREE_TRIES_OF_PLACE + 9)]
+    assert {at: whom for at, whom in enumerate(named, 1) if whom} == {
+        FREE_TRIES: ["a from 192.0.2.1"],
+        FREE_TRIES_OF_PLACE: ["192.0.2.1"],
+    }
+    named = [throttle.failed(f"2001:db8:1:{at:x}::1", "a") for at in range(FREE_TRIES_OF_SITE)]
+    assert [whom for whom in named if whom] == [["2001:db8:1::/48"]]
+
+
 def test_a_right_password_frees_the_user_but_not_the_address() -> None:
     throttle = LoginThrottle(FakeTimer())
-    for _ in range(FREE_TRIES_OF_ADDRESS - 1):
+    for _ in range(FREE_TRIES_OF_PLACE - 1):
         throttle.failed("192.0.2.1", "a")
     throttle.succeeded("192.0.2.1", "a")
     throttle.succeeded("192.0.2.1", "never failed")
@@ -80,6 +113,22 @@ def test_what_counts_as_one_address(one: str, other: str, same: bool) -> None:
     for _ in range(FREE_TRIES):
         throttle.failed(one, "a")
     assert (throttle.wait(other, "a") > 0) is same
+    assert (place_of(one) == place_of(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("address", "place", "site"),
+    [
+        ("192.0.2.1", "192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("fe80::1%eth0", "fe80::/64", "fe80::/48"),
+        ("", "", ""),
+        ("x" * 1000, "x" * 256, "x" * 256),
+    ],
+)
+def test_places_and_sites(address: str, place: str, site: str) -> None:
+    assert (place_of(address), site_of(address)) == (place, site)
 
 
 def test_memory_is_bounded_whatever_users_are_called() -> None:

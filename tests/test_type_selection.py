@@ -145,19 +145,23 @@ AS_T1 = Login(account=RULES.accounts["a"], machine=RULES.types["t1"])
 AS_B = Login(account=RULES.accounts["b"])
 UNKNOWN = Login(account=RULES.accounts["a"], unknown="t9\n")
 INSIDE, UPPER, OUTSIDE = map(ip_address, ("192.0.2.1", "192.0.2.200", "198.51.100.1"))
-GPU, CPU, PINNED, FOREIGN = (
+GPU, CPU, PINNED, FOREIGN, BROKEN_LINE, EXPIRED, NAMELESS = (
     ShownCertificate(fingerprint=fingerprint, common_name=name, chain=(issuer,))
     for fingerprint, name, issuer in [
         ("01", "gpu7", b"/ca"),
         ("02", "cpu7", b"/ca"),
         ("ab", "gpu8", b"/ca"),
         ("03", "gpu9", b"/other"),
+        ("04", "gpu7\n", b"/ca"),
+        ("ab", "gpu8", b"expired"),
+        ("05", "", b"/ca"),
     ]
 )
 
 
 def fits(rule: CertificateRule, shown: ShownCertificate) -> bool:
-    assert rule.authority
+    if rule.fingerprint:
+        return shown.chain[0] != b"expired"
     return shown.chain[0] == rule.authority.encode()
 
 
@@ -198,6 +202,8 @@ def choose(
         (None, None, GPU, RULES.order, ("a", "t4", CERTIFICATE)),
         (None, None, PINNED, RULES.order, ("b", "t2", CERTIFICATE)),
         (None, OUTSIDE, CPU, RULES.order, ("a", "t3", CERTIFICATE)),
+        (LOGGED_IN, None, NAMELESS, RULES.order, ("a", "t3", CERTIFICATE)),
+        (LOGGED_IN, INSIDE, BROKEN_LINE, RULES.order, ("a", "t1", NETWORK)),
         # The account is the certificate's, the type the network's.
         (None, UPPER, GPU, (NETWORK,), ("a", "t2", NETWORK)),
     ],
@@ -220,6 +226,8 @@ def test_the_first_selector_that_tells_a_type_wins(
         (None, INSIDE, None, RULES.order, "log in", True),  # a type, but nobody's
         (None, None, CPU, RULES.order, "log in", True),
         (None, None, FOREIGN, RULES.order, "log in", True),
+        (None, None, EXPIRED, RULES.order, "log in", True),
+        (None, None, BROKEN_LINE, RULES.order, "log in", True),
         (None, ip_address("2001:db9::1"), None, RULES.order, "log in", True),
         (LOGGED_IN, None, None, RULES.order, "log in as one of: a-t1, a-t2, a-t3, a-t4", False),
         (LOGGED_IN, UPPER, None, (USER,), "a alone tells no machine type", False),
@@ -250,6 +258,15 @@ def test_features_of_a_login_need_no_type_in_the_file() -> None:
     login = read_login(RULES, "b/cpu#zen2")
     selected = choose(login, UPPER, GPU)
     assert (selected.account.user, selected.machine.name, selected.by) == ("b", "cpu:zen2", USER)
+
+
+def test_who_tells_no_type_is_told_what_to_log_in_as() -> None:
+    account = Account(user="a", password="", types=("t1", "t2"), own_type="t1")
+    config = HubConfig(
+        types=RULES.types, accounts={"a": account}, order=(Selector.NETWORK, Selector.USER)
+    )
+    with pytest.raises(NotSelected, match=r"log in as one of: a, a-t2$"):
+        select(config, Presented(login=Login(account=account)), fits)
 
 
 def test_an_account_without_types_is_told_so() -> None:
