@@ -1,29 +1,44 @@
-"""How long a request's headers may be: mitmproxy keeps what comes, without an end.
+"""How much of what is no body mitmproxy may keep: it keeps what comes, without an end.
 
-It reads them before any addon is asked, so that one who has no login could fill the memory.
+It does so before any addon is asked, so that one who has no login could fill the memory.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from mitmproxy.proxy import commands, events, layer
-from mitmproxy.proxy.layers.http import _http1
 
-_original = _http1.Http1Server.read_headers
+from metahub_addon.mitmproxy_wrap import unwrap, wrap
+
+if TYPE_CHECKING:
+    from mitmproxy.proxy.layers.http._http1 import Http1Connection
+
+    Handle = Callable[[Http1Connection, events.Event], layer.CommandGenerator[None]]
+
+_PLACE = "mitmproxy.proxy.layers.http._http1:Http1Connection._handle_event"
 
 
-def bound_headers(length: int) -> None:
-    """Close connections of clients whose headers have more bytes, in this whole process."""
+def bound_headers(length: int) -> bool:
+    """Close connections, in this whole process, where more bytes wait to be understood.
 
-    def read_headers(
-        server: _http1.Http1Server, event: events.ConnectionEvent
-    ) -> layer.CommandGenerator[None]:
-        # What mitmproxy has understood it has taken out of the buffer.
-        yield from _original(server, event)
-        if server.state == server.read_headers and len(server.buf) > length:
-            server.buf = type(server.buf)()
-            yield commands.CloseConnection(server.conn)
-
-    _http1.Http1Server.read_headers = read_headers  # type: ignore[assignment, method-assign]
+    These are headers of a request or an answer, the line of a chunk's length, what follows
+    the last chunk, and a next request that has come before the answer to this one. A body
+    does not wait. False if this mitmproxy can't be told.
+    """
+    return wrap(_PLACE, lambda original: _bounded(original, length))
 
 
 def unbound_headers() -> None:
     """Leave it to mitmproxy again."""
-    _http1.Http1Server.read_headers = _original  # type: ignore[method-assign]
+    unwrap(_PLACE)
+
+
+def _bounded(original: "Handle", length: int) -> "Handle":
+    def _handle_event(http: "Http1Connection", event: events.Event) -> layer.CommandGenerator[None]:
+        # What mitmproxy has understood it has taken out of the buffer.
+        yield from original(http, event)
+        if len(http.buf) > length:
+            http.buf = type(http.buf)()
+            yield commands.CloseConnection(http.conn)
+
+    return _handle_event

@@ -10,6 +10,7 @@ from itertools import count
 from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 
+from metahub_addon.client_hello_bound import bound_client_hello
 from metahub_addon.firewall import Firewall
 from metahub_addon.idle_addons import calm_garbage_collector, remove_idle_addons
 from metahub_addon.registries import InvalidRegistry, parse_registries
@@ -70,6 +71,7 @@ class Node:
 
     def running(self) -> None:
         """All listeners are up: say so, and begin to beat."""
+        bound_client_hello()
         if ctx.options.metahub_lean:
             logger.debug("removed: %s", ", ".join(remove_idle_addons()))
             calm_garbage_collector()

@@ -11,19 +11,21 @@ SOURCE = Path(__file__).parent.parent / "metahub_addon"
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
-    {"bounded_body", "challenge", "client_certificates", "clients", "credentials"}
-    | {"digest", "file_replacement", "firewall", "header_bound", "hub_request"}
+    {"bounded_body", "challenge", "client_certificates", "clients", "connection_bound"}
+    | {"credentials", "digest", "file_replacement", "firewall", "hub_request"}
     | {"idle_addons", "listen_backlog", "local_hosts", "login_throttle", "match"}
-    | {"media_types", "microarchitectures", "nfd", "oci_platform", "own_addresses"}
-    | {"own_loop", "printable", "probe", "reachability", "registries", "self_check"}
-    | {"service_manager", "shared_work", "socket_table", "stillness", "strict_yaml"}
-    | {"tls_settings", "web_certificate", "web_listen", "web_secret", "yaml_splices"},
-    {"amdgpu", "authority_files", "cloud", "cpu", "cpuinfo", "credential_helper"}
-    | {"docker_config", "fabric", "gfx", "interception", "login_log", "manifest", "metrics"}
-    | {"node_addon", "own_connections", "password_input", "passwords", "registry"}
-    | {"registry_tokens", "runtime_login", "strict_keys", "this_host", "tls_options"}
-    | {"types_text", "versions", "web_peer", "web_sockets"},
-    {"bypass", "cuda", "node_features", "types_editor", "types_removal"},
+    | {"media_types", "microarchitectures", "mitmproxy_wrap", "nfd", "oci_platform"}
+    | {"open_files", "own_addresses", "own_loop", "printable", "probe", "reachability"}
+    | {"registries", "self_check", "service_manager", "shared_work", "socket_table"}
+    | {"stillness", "strict_yaml", "tls_settings", "web_certificate", "web_listen"}
+    | {"web_secret", "yaml_splices"},
+    {"amdgpu", "authority_files", "client_hello_bound", "cloud", "cpu", "cpuinfo"}
+    | {"credential_helper", "docker_config", "fabric", "gfx", "header_bound"}
+    | {"hub_connections", "interception", "login_log", "manifest", "metrics"}
+    | {"own_connections", "password_input", "passwords", "registry", "registry_tokens"}
+    | {"runtime_login", "strict_keys", "this_host", "tls_options", "tls_resumption"}
+    | {"trailer_refusal", "types_text", "versions", "web_peer", "web_sockets"},
+    {"bypass", "cuda", "node_addon", "node_features", "types_editor", "types_removal"},
     {"features", "nvidia"},
     {"index", "machine"},
     {"detect", "login_features", "nesting", "profile_parser", "requirements", "upstream"}
