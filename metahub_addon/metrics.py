@@ -17,7 +17,9 @@ _REST = "other"
 # Names of events are ours, but nothing that is counted may let a scrape grow without end.
 _MAX_EVENTS = 100
 _MAX_EVENT_LENGTH = 64
-REFUSALS = (400, 401, 403, 404, 405, 413, 429, 502)
+# What a hub answers of its own accord, and 404 and 429 also where its registry does. Any
+# other error of a registry's that it passes on is counted as an event.
+REFUSALS = (401, 403, 404, 405, 429, 500, 502, 503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ FAMILIES = (
     ),
     Family(
         "metahub_hub_requests",
-        "Requests to a hub that it refused, by status, or sent on to a registry.",
+        "Requests that a hub answered by an error, by its status, or sent on to a registry.",
         "outcome",
         _same("sent on", *(f"refused {status}" for status in REFUSALS), prefix="hub "),
     ),

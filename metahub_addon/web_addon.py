@@ -107,7 +107,8 @@ class Web:
         try:
             self._parts.check()
         except SecretError as error:
-            logger.error("metahub_web: no one can log in: %s", error)
+            # No error: at one that is logged now mitmproxy would end, and with it all pulls.
+            logger.warning("metahub_web: no one can log in: %s", error)
         self._server = WebServer(make_application(self._parts), self._context)
         self._server.add_sockets(self._sockets)
         if self._context is not None:

@@ -40,7 +40,7 @@ class DecisionsApi(ApiHandler):
         made = [
             {
                 "when": one.when.isoformat(),
-                "account": one.account,
+                "account": one.account or None,  # not told to who is no administrator
                 "image": one.image,
                 **decision_json(one.decision),
             }

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 logger = logging.getLogger("metahub")
@@ -25,11 +26,15 @@ def read_certificate(path: str) -> ssl.SSLContext:
     return context
 
 
-async def renew_certificate(context: ssl.SSLContext, path: str) -> None:
+async def renew_certificate(
+    context: ssl.SSLContext,
+    path: str,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
     """Take up what is renewed in place, for ever; something broken leaves the last one."""
     known = _state(path)
     while True:
-        await asyncio.sleep(_RENEW_SECONDS)
+        await sleep(_RENEW_SECONDS)
         state = _state(path)
         if state == known:
             continue

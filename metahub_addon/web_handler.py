@@ -40,6 +40,10 @@ _WORDS = MappingProxyType(
         503: "The hub is not up yet.",
     }
 )
+_UNREADABLE = (
+    "No one can log in here for now: the hub can't read the file that its secret_file names. "
+    "The hub's log says why."
+)
 
 
 class Refused(HTTPError):
@@ -74,6 +78,8 @@ class Handler(RequestHandler):
         """What the client is told about an error."""
         if isinstance(error, Refused):
             return error.text
+        if isinstance(error, SecretError):
+            return _UNREADABLE
         return _WORDS.get(status, HTTPStatus(status).phrase)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -81,6 +87,9 @@ class Handler(RequestHandler):
         error = _error(kwargs)
         if isinstance(error, Refused) and error.seconds:
             self.set_header("Retry-After", str(max(1, round(error.seconds))))
+        if isinstance(error, SecretError):
+            status_code = 503
+            self.set_status(status_code)
         self.show_error(status_code, self.text_of(status_code, error))
 
     def show_error(self, status: int, text: str) -> None:
@@ -96,7 +105,7 @@ class Handler(RequestHandler):
     ) -> None:
         """Only what is our fault is worth a line."""
         if isinstance(value, SecretError):
-            logger.error("metahub_web: %s", value)
+            logger.warning("metahub_web: %s", value)
         elif value is not None and not isinstance(value, HTTPError | Finish):
             where = f"{self.request.method} {printable(self.request.path)}"
             logger.error("metahub_web: %s failed", where, exc_info=value)

@@ -29,21 +29,29 @@ class WebHub(Protocol):
         ...
 
     def decisions(self, account: Account) -> Sequence[Made]:
-        """The newest first, of repositories that the account may pull."""
+        """The newest first, of repositories that the account may pull.
+
+        An account's name is empty where this one is not told it.
+        """
         ...
 
     def gaps(self, account: Account) -> Sequence[Gap]:
         """What was asked for and not there."""
         ...
 
-    async def put_type(self, account: Account, text: Mapping[str, Any]) -> None:
-        """Add or replace a machine type; raises InvalidYaml, ReadOnly and NotAllowed."""
+    async def put_type(
+        self, account: Account, text: Mapping[str, Any], shown: str | None = None
+    ) -> None:
+        """Add or replace a machine type; raises InvalidYaml, ReadOnly, NotAllowed and Crossed.
+
+        `shown`: the digest of what it was changed from (empty: nothing; None: no matter).
+        """
         ...
 
-    async def remove_type(self, account: Account, name: str) -> None:
-        """Remove a machine type; raises InvalidYaml, ReadOnly and NotAllowed."""
+    async def remove_type(self, account: Account, name: str, shown: str | None = None) -> None:
+        """Remove a machine type; raises what put_type does."""
         ...
 
     async def is_ready(self) -> str:
-        """Empty: ready; else why not."""
+        """Empty: requests are answered, whatever registries do; else why not."""
         ...

@@ -6,12 +6,13 @@ from typing import Any
 from tornado.web import HTTPError, RequestHandler
 
 from metahub_addon.hub_config import Account
+from metahub_addon.hub_request import FORWARDERS, Way
+from metahub_addon.own_addresses import is_own_address
 from metahub_addon.web_handler import Handler, Refused
 from metahub_addon.web_hub import WebHub
-from metahub_addon.web_peer import Peer, Way, read_peer
+from metahub_addon.web_peer import Peer, read_peer
 from metahub_addon.web_session import SESSION_SECONDS
 
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Via")
 NOT_PRIVATE = (
     "Others could read what is sent here. Give the hub a certificate "
     "(metahub_web_certificate), or put it behind a proxy that speaks TLS, is named in "
@@ -77,12 +78,13 @@ class HubHandler(Handler):
 
 
 def _way(handler: RequestHandler) -> Way:
-    request = handler.request
+    request, peer = handler.request, handler.request.remote_ip or ""
     # Several headers of one name count as one list (RFC 9110, 5.3).
     return Way(
-        address=request.remote_ip or "",
+        peer=peer,
         tls=request.protocol == "https",
+        local=is_own_address(peer),
         forwarded_for=request.headers.get("X-Forwarded-For", ""),
         forwarded_proto=request.headers.get("X-Forwarded-Proto", ""),
-        forwarded=any(name in request.headers for name in _FORWARDED),
+        forwarded=any(name in request.headers for name in FORWARDERS),
     )

@@ -2,24 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
-from metahub_addon.hub_request import client_address, is_within
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """How a request came: from which address, by TLS, and what forwarders said of it.
-
-    `forwarded_for` and `forwarded_proto` are X-Forwarded-For and X-Forwarded-Proto (empty:
-    not there); `forwarded` tells whether any header of a forwarder is there.
-    """
-
-    address: str
-    tls: bool
-    forwarded_for: str = ""
-    forwarded_proto: str = ""
-    forwarded: bool = False
+from metahub_addon.hub_request import Way, client_address, is_encrypted, is_private_way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +20,9 @@ class Peer:
 
 
 def read_peer(way: Way, trusted: Sequence[IPv4Network | IPv6Network]) -> Peer:
-    """Believe a trusted proxy's headers, and nobody else's.
-
-    Plain HTTP is private on loopback only, and there not if it was forwarded: then a proxy
-    that nobody named stands between.
-    """
-    address = client_address(way.address, way.forwarded_for, trusted)
-    if way.forwarded and is_within(way.address, trusted):
-        encrypted = way.forwarded_proto.strip().lower() == "https"
-        return Peer(address=address, private=encrypted, encrypted=encrypted)
-    local = bool(address) and ip_address(address).is_loopback and not way.forwarded
-    return Peer(address=address, private=way.tls or local, encrypted=way.tls)
+    """Believe a trusted proxy's headers, and nobody else's."""
+    return Peer(
+        address=client_address(way.peer, way.forwarded_for, trusted),
+        private=is_private_way(way, trusted),
+        encrypted=is_encrypted(way, trusted),
+    )

@@ -1,8 +1,12 @@
 """The secret that signs the page's sessions: from a file that replicas share, or a new one."""
 
+import logging
 import os
 import secrets
+import stat
 from pathlib import Path
+
+logger = logging.getLogger("metahub")
 
 _MIN_BYTES = 32
 _MAX_BYTES = 4096
@@ -13,7 +17,7 @@ class SecretError(Exception):
 
 
 class WebSecret:
-    """Reads the file again when it changes."""
+    """Reads the file again when it changes; warns once of one that others can read."""
 
     def __init__(self) -> None:
         self._own = secrets.token_bytes(_MIN_BYTES)
@@ -30,6 +34,9 @@ class WebSecret:
             if state != self._state:
                 self._read = _read(Path(path))
                 self._state = state
+                if status.st_mode & stat.S_IROTH:
+                    # Who knows the secret can log in as anybody.
+                    logger.warning("secret_file: %s: all users here can read it", path)
         except OSError as error:
             raise SecretError(f"secret_file: {path}: {error.strerror}") from None
         return self._read

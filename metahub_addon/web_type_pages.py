@@ -1,11 +1,16 @@
-"""The pages for administrators: add, change and remove a machine type."""
+"""The pages for administrators: add, change and remove a machine type.
+
+A form tells by a hidden digest (`shown`) from which state a change was made: what somebody
+else has done since is not lost without a word.
+"""
 
 from tornado.web import HTTPError
 
-from metahub_addon.hub import NotAllowed
+from metahub_addon.hub import Crossed, NotAllowed
 from metahub_addon.hub_config import ReadOnly
 from metahub_addon.machine import MachineType
 from metahub_addon.strict_yaml import InvalidYaml
+from metahub_addon.type_digest import digest_of
 from metahub_addon.web_page import Page
 from metahub_addon.web_type_form import (
     CHOICES,
@@ -16,6 +21,8 @@ from metahub_addon.web_type_form import (
     type_text,
     without_source,
 )
+
+ANOTHER = "Somebody else has changed it since you opened this."
 
 
 class _TypesChange(Page):
@@ -36,7 +43,8 @@ class TypePage(_TypesChange):
     def get(self) -> None:
         """The form, filled with what is there."""
         name = self.asked("name")
-        self._show(form_of(self.type_named(name)) if name else TypeForm(), name)
+        machine = self.type_named(name) if name else None
+        self._show(form_of(machine) if machine else TypeForm(), name, digest_of(machine))
 
     async def post(self) -> None:
         """Add or change. `was` is the name of the machine type that is changed."""
@@ -45,11 +53,10 @@ class TypePage(_TypesChange):
         if was:
             self.type_named(was)
         name = was or form.name
-        if not was and name in self.hub.config.types:
-            self._refuse(409, form, was, f"name: there is a machine type {name} already")
-            return
         try:
-            await self.hub.put_type(self.who, {**type_text(form), "name": name})
+            await self.hub.put_type(self.who, {**type_text(form), "name": name}, self._shown)
+        except Crossed:
+            self._cross(form, was)
         except InvalidYaml as error:
             self._refuse(400, form, was, without_source(str(error)))
         except ReadOnly as error:
@@ -60,15 +67,36 @@ class TypePage(_TypesChange):
             self.tell(f"Machine type {name} is {'changed' if was else 'added'}.")
             self.go("./")
 
+    @property
+    def _shown(self) -> str:
+        """What the change was made from; a new machine type from nothing."""
+        return self.field("shown") if self.field("was") else ""
+
+    def _cross(self, form: TypeForm, was: str) -> None:
+        """Keep what was written; to send it again is then a choice."""
+        self.set_status(409)
+        if was:
+            self._show(form, was, digest_of(self.type_named(was)), ANOTHER, crossed=True)
+        else:
+            self._show(form, was, "", f"name: there is a machine type {form.name} already")
+
     def _refuse(self, status: int, form: TypeForm, was: str, problem: str) -> None:
         self.set_status(status)
-        self._show(form, was, problem)
+        self._show(form, was, self._shown, problem)
 
-    def _show(self, form: TypeForm, was: str, problem: str = "") -> None:
-        title = f"Change {was}" if was else "Add a machine type"
-        wrong = field_of(problem)
+    def _show(
+        self, form: TypeForm, was: str, shown: str, problem: str = "", crossed: bool = False
+    ) -> None:
         self.show(
-            "type.html", title, form=form, was=was, choices=CHOICES, problem=problem, wrong=wrong
+            "type.html",
+            f"Change {was}" if was else "Add a machine type",
+            form=form,
+            was=was,
+            shown=shown,
+            choices=CHOICES,
+            problem=problem,
+            wrong=field_of(problem),
+            crossed=crossed,
         )
 
 
@@ -77,22 +105,36 @@ class RemovePage(_TypesChange):
 
     def get(self) -> None:
         """The question."""
-        self._show(self.type_named(self.asked("name")))
+        machine = self.type_named(self.asked("name"))
+        self._show(machine, digest_of(machine))
 
     async def post(self) -> None:
         """The answer."""
         machine = self.type_named(self.field("name"))
         try:
-            await self.hub.remove_type(self.who, machine.name)
+            await self.hub.remove_type(self.who, machine.name, self.field("shown"))
+        except Crossed:
+            self.set_status(409)
+            now = self.type_named(machine.name)
+            self._show(now, digest_of(now), ANOTHER, crossed=True)
         except (InvalidYaml, ReadOnly, NotAllowed) as error:
             self.set_status(403 if isinstance(error, NotAllowed) else 409)
-            self._show(machine, str(error))
+            self._show(machine, self.field("shown"), str(error))
         else:
             self.tell(f"Machine type {machine.name} is removed.")
             self.go("./")
 
-    def _show(self, machine: MachineType, problem: str = "") -> None:
-        self.show("remove.html", f"Remove {machine.name}", machine=machine, problem=problem)
+    def _show(
+        self, machine: MachineType, shown: str, problem: str = "", crossed: bool = False
+    ) -> None:
+        self.show(
+            "remove.html",
+            f"Remove {machine.name}",
+            machine=machine,
+            shown=shown,
+            problem=problem,
+            crossed=crossed,
+        )
 
 
 TYPE_PAGES = (("/type", TypePage), ("/remove", RemovePage))

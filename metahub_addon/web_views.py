@@ -40,14 +40,9 @@ def type_rows(config: HubConfig, account: Account) -> tuple[TypeRow, ...]:
     own = config.types_of(account)
     shown = config.types if account.administrator else own
     return tuple(
-        TypeRow(machine, login_name(account, name) if name in own else "")
+        TypeRow(machine, account.login_of(name) if name in own else "")
         for name, machine in shown.items()
     )
-
-
-def login_name(account: Account, type_name: str) -> str:
-    """What to log in as: the bare name where that stands for the type."""
-    return account.user if type_name == account.own_type else f"{account.user}-{type_name}"
 
 
 def view_image(child: Child) -> Image:

@@ -17,8 +17,8 @@ LAYERS = (
     | {"media_types", "microarchitectures", "mitmproxy_wrap", "nfd", "oci_platform"}
     | {"open_files", "own_addresses", "own_loop", "printable", "probe", "reachability"}
     | {"registries", "self_check", "service_manager", "shared_work", "socket_table"}
-    | {"stillness", "strict_yaml", "tls_settings", "web_certificate", "web_listen"}
-    | {"web_secret", "yaml_splices"},
+    | {"stillness", "strict_yaml", "tls_settings", "web_certificate", "web_connections"}
+    | {"web_listen", "web_secret", "yaml_splices"},
     {"amdgpu", "authority_files", "client_hello_bound", "cloud", "cpu", "cpuinfo"}
     | {"credential_helper", "docker_config", "fabric", "gfx", "header_bound"}
     | {"hub_connections", "interception", "login_log", "manifest", "metrics"}
@@ -28,8 +28,8 @@ LAYERS = (
     {"bypass", "cuda", "node_addon", "node_features", "types_editor", "types_removal"},
     {"features", "nvidia"},
     {"index", "machine"},
-    {"detect", "login_features", "nesting", "profile_parser", "requirements", "upstream"}
-    | {"web_type_form"},
+    {"detect", "login_features", "nesting", "profile_parser", "requirements"}
+    | {"type_digest", "upstream", "web_type_form"},
     {"answer", "flow_repository", "http_connections", "hub_config", "led_places"}
     | {"own_detection", "profile_writer", "relay", "selection", "token_protocol"},
     {"access", "compatibility", "decisions", "http_fetcher", "hub_accounts_parser"}

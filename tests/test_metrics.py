@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as plain
 
-from metahub_addon.metrics import FAMILIES, Gauge, Metrics
+from metahub_addon.metrics import FAMILIES, REFUSALS, Gauge, Metrics
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -37,6 +37,15 @@ def test_what_is_counted(accept: str) -> None:
     assert found["metahub_layers_total way=past"] == 3
     assert found["metahub_hub_requests_total outcome=refused_401"] == 4
     assert found["metahub_info version=1.2.3"] == 1
+
+
+def test_every_refusal_that_a_hub_counts_begins_at_zero() -> None:
+    """What test_hub_addon.py has seen counted: a rise from nothing is no rise to Prometheus."""
+    found = samples(Counter({f"hub refused {status}": status for status in REFUSALS}))
+    for status in (401, 403, 404, 405, 429, 500, 502, 503):
+        assert found[f"metahub_hub_requests_total outcome=refused_{status}"] == status
+    assert not [name for name in found if name.startswith("metahub_events")]
+    assert not {400, 413} & set(REFUSALS)  # these a hub never answers by itself
 
 
 def test_families_begin_at_zero() -> None:

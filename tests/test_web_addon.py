@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives import serialization
 from mitmproxy import exceptions
 from mitmproxy.test import taddons
 
-from metahub_addon import web_certificate
+from metahub_addon import web_addon, web_certificate
 from metahub_addon.web_addon import Web
+from metahub_addon.web_listen import Listen
+from metahub_addon.web_sockets import open_sockets
 from page.client import basic
 from page.fake_hub import FakeHub
 from support.certificates import make_authority
@@ -79,8 +81,19 @@ def make_pem(folder: Path, password: bytes = b"") -> tuple[Path, Path]:
     return ca, pem
 
 
-async def test_off_by_default(context: "taddons.context") -> None:
+async def test_off_by_default(context: "taddons.context", monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Listen] = []
+
+    def note(listen: Listen) -> list[socket.socket]:
+        opened.append(listen)
+        return open_sockets(listen)
+
+    monkeypatch.setattr(web_addon, "open_sockets", note)
+    context.configure(web_of(context), metahub_web_certificate="")  # all that a start updates
     web_of(context).running()
+    assert opened == []
+    configure(context, f"127.0.0.1:{free_port()}")
+    assert len(opened) == 1  # it would have been seen
 
 
 async def test_serves_from_running_to_done(context: "taddons.context") -> None:
@@ -232,3 +245,5 @@ async def test_a_missing_secret_is_said_at_the_start(
     configure(context, f"127.0.0.1:{free_port()}")
     web_of(context).running()
     assert "no one can log in: secret_file: /nowhere/secret: No such file" in caplog.text
+    # At an error mitmproxy would end, and no pull would be answered.
+    assert {record.levelname for record in caplog.records} <= {"INFO", "WARNING"}

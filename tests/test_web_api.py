@@ -34,9 +34,11 @@ async def test_decisions_and_gaps() -> None:
         made = (await client.get("/api/decisions", headers=basic())).json()["decisions"]
         gaps = (await client.get("/api/gaps", headers=basic())).json()["gaps"]
         none = (await client.get("/api/gaps", headers=basic("nobody"))).json()
+        others = (await client.get("/api/decisions", headers=basic("ops"))).json()["decisions"]
     assert made[0]["image"] == "qnib/gpu-only:v1"
     assert made[0]["account"] == "ops"
     assert made[0]["chosen"] is None
+    assert {one["account"] for one in others} == {None}
     assert made[0]["when"] == "2025-11-20T10:13:18+00:00"
     assert gaps[1] == {
         "image": "qnib/bench:2019",

@@ -1,6 +1,7 @@
 """What every answer has, whoever asks for whatever."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,26 @@ async def test_what_fails_here_is_logged_and_not_shown(
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
         "metahub_web: GET /login failed",
         "metahub_web: GET /api/gaps failed",
+    ]
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/decisions"])
+async def test_without_its_secret_the_page_says_why_no_one_can_log_in(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub = FakeHub()
+    hub.config = replace(hub.config, secret_file="/nowhere/secret")
+    async with visiting(hub) as client:
+        page = await client.get(path)
+        assert (await client.get("/api/machine-types", headers=basic())).status_code == 200
+        assert (await client.get("/readyz")).status_code == 200
+    assert page.status_code == 503
+    assert "No one can log in here for now" in page.text
+    assert "secret_file" in page.text
+    assert "/nowhere" not in page.text
+    said = [record for record in caplog.records if record.name == "metahub"]
+    assert [(one.levelname, one.getMessage()) for one in said] == [
+        ("WARNING", "metahub_web: secret_file: /nowhere/secret: No such file or directory")
     ]
 
 

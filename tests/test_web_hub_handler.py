@@ -2,6 +2,7 @@
 
 import pytest
 
+from metahub_addon import web_hub_handler
 from page.client import FORWARDED, basic, visiting
 from page.fake_hub import FakeHub
 
@@ -24,6 +25,32 @@ async def test_a_password_that_others_could_read_is_not_judged() -> None:
         form = {"user": "qnib", "password": "x"}
         assert (await client.post("/login", data=form, headers=FORWARDED)).status_code == 403
     assert hub.addresses == []
+
+
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Via"]
+)
+async def test_each_header_of_a_forwarder_counts(header: str) -> None:
+    async with visiting(FakeHub()) as client:
+        assert (await client.get("/login")).status_code == 200
+        assert (await client.get("/login", headers={header: "x"})).status_code == 403
+
+
+@pytest.mark.parametrize(("own", "status"), [(True, 200), (False, 403)])
+async def test_any_address_of_this_host_is_private(
+    monkeypatch: pytest.MonkeyPatch, own: bool, status: int
+) -> None:
+    """As at the registry's port; own_addresses tells which these are."""
+    asked: list[str] = []
+
+    def is_own_address(address: str) -> bool:
+        asked.append(address)
+        return own
+
+    monkeypatch.setattr(web_hub_handler, "is_own_address", is_own_address)
+    async with visiting(FakeHub()) as client:
+        assert (await client.get("/login")).status_code == status
+    assert set(asked) == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/image", "/type", "/api/machine-types", "/nope"])

@@ -149,7 +149,7 @@ async def test_a_broken_secret_lets_nobody_in(
     async with visiting(hub) as client:
         client.cookies.set("metahub", "x", domain="127.0.0.1")
         response = await client.get("/")
-    assert response.status_code == 500
+    assert response.status_code == 503
     assert str(tmp_path) not in response.text
     assert f"secret_file: {tmp_path}/gone: No such file" in caplog.text
 

@@ -126,7 +126,11 @@ async def test_decisions_and_gaps() -> None:
         await client.log_in()
         decisions = read(await client.get("/decisions"))
         gaps = read(await client.get("/missing"))
+        client.cookies.clear()
+        await client.log_in("ops")
+        others = read(await client.get("/decisions"))
     assert "2025-11-20 10:13:18 qnib/gpu-only:v1 type4 by ops nothing fits" in decisions
+    assert "10:06:05 qnib/bench:latest type1 by another account" in others
     assert "cpu:broadwell: best of 2 that fit, decided by cpu" in decisions
     assert "qnib/gpu-only:v1 type4 cpu:broadwell nvcap:5.2 2 2025-11-20 09:30" in gaps
     assert "qnib/bench:2019 type2 no such image 13" in gaps

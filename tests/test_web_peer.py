@@ -1,32 +1,40 @@
+"""The address and the way together; test_hub_request.py has the rules."""
+
 from ipaddress import ip_network
 
 import pytest
 
-from metahub_addon.web_peer import Peer, Way, read_peer
+from metahub_addon.hub_request import Way
+from metahub_addon.web_peer import Peer, read_peer
 
 TRUSTED = (ip_network("192.0.2.10/32"), ip_network("2001:db8::/64"))
 
 
 @pytest.mark.parametrize(
-    ("address", "tls", "private"),
+    ("address", "tls", "local", "private"),
     [
-        ("127.0.0.1", False, True),
-        ("::1", False, True),
-        ("::ffff:127.0.0.1", False, True),
-        ("127.0.0.1", True, True),
-        ("198.51.100.7", False, False),
-        ("198.51.100.7", True, True),
-        ("192.0.2.10", False, False),
-        ("no address", False, False),
+        ("127.0.0.1", False, True, True),
+        ("::ffff:198.51.100.7", False, True, True),
+        ("198.51.100.7", False, False, False),
+        ("198.51.100.7", True, False, True),
+        ("192.0.2.10", False, False, False),
+        ("no address", False, False, False),
     ],
 )
-def test_direct(address: str, tls: bool, private: bool) -> None:
-    peer = read_peer(Way(address=address, tls=tls), TRUSTED)
+def test_direct(address: str, tls: bool, local: bool, private: bool) -> None:
+    peer = read_peer(Way(peer=address, tls=tls, local=local), TRUSTED)
     assert (peer.private, peer.encrypted) == (private, tls)
 
 
 def forwarded(address: str, proto: str, chain: str = "198.51.100.7", tls: bool = False) -> Peer:
-    way = Way(address=address, tls=tls, forwarded_for=chain, forwarded_proto=proto, forwarded=True)
+    way = Way(
+        peer=address,
+        tls=tls,
+        local=address.startswith("127."),
+        forwarded=True,
+        forwarded_for=chain,
+        forwarded_proto=proto,
+    )
     return read_peer(way, TRUSTED)
 
 

@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,18 @@ def test_no_secret(tmp_path: Path, content: bytes) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match=r"secret_file: .*gone: No such file"):
         WebSecret().of(str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_a_secret_that_others_can_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int
+) -> None:
+    """A group may: that is how Kubernetes gives files to a process."""
+    caplog.set_level(logging.DEBUG)
+    path, secret = tmp_path / "secret", WebSecret()
+    path.write_bytes(b"a" * 32)
+    path.chmod(mode)
+    assert secret.of(str(path)) == secret.of(str(path))
+    said = [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+    told = f"WARNING secret_file: {path}: all users here can read it"
+    assert said == ([told] if mode == 0o644 else [])

@@ -60,23 +60,62 @@ async def test_garbage() -> None:
         assert (await client.get("/healthz")).status_code == 200
 
 
-async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_server, "_MAX_CONNECTIONS", 3)
+Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def test_silent_connections_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither those that say nothing, nor those that stop in the middle."""
+    monkeypatch.setattr(web_server, "_MAX_CONNECTIONS", 8)
+    beginnings = (b"", b"GET /", b"PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
     async with visiting(FakeHub()) as client:
         port = port_of(client)
-        open_ones = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-        for reader, writer in open_ones:
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        assert await read_all(reader) == b""
-        writer.close()
-        open_ones[0][1].close()
-        async with asyncio.timeout(20):
-            while not await answers(port):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        for _, one in open_ones:
-            one.close()
+        silent: list[Opened] = []
+        for number in range(24):
+            silent.append(await asyncio.open_connection("127.0.0.1", port))
+            silent[-1][1].write(beginnings[number % 3])
+        assert [await answers(port) for _ in range(3)] == [True] * 3
+        for reader, _ in silent[:16]:
+            assert await asyncio.wait_for(read_all(reader), 10) == b""
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_what_is_answered_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_server, "_MAX_CONNECTIONS", 2)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(self: FakeHub) -> str:
+        asked.set()
+        await go_on.wait()
+        return ""
+
+    monkeypatch.setattr(FakeHub, "is_ready", slow)
+    async with visiting(FakeHub()) as client:
+        asking = asyncio.create_task(client.get("/readyz"))
+        await asked.wait()
+        for _ in range(4):
+            assert await answers(port_of(client))
+        go_on.set()
+        assert (await asking).text == "ready\n"
+
+
+async def test_who_says_nothing_at_first_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web_server, "_FIRST_SECONDS", 0.2)
+    async with visiting(FakeHub()) as client:
+        port = port_of(client)
+        silent, kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        kept[1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await kept[0].readline()).startswith(b"HTTP/1.1 200")
+        silent[1].write(b"GET /healthz HTTP/1.1\r\nHost:")
+        assert await asyncio.wait_for(read_all(silent[0]), 10) == b""
+        # Who has asked once may be quiet for longer.
+        await kept[0].readuntil(b"ok\n")
+        kept[1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await kept[0].readline()).startswith(b"HTTP/1.1 200")
+        for _, writer in (silent, kept):
+            writer.close()
 
 
 async def answers(port: int) -> bool:

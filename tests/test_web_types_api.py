@@ -102,7 +102,7 @@ async def test_what_the_hub_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
         named = await client.delete("/api/machine-types/type2", headers=JSON)
         assert (named.status_code, "networks[0]" in named.text) == (409, True)
 
-        async def refuse(self: FakeHub, account: object, what: object) -> None:
+        async def refuse(self: FakeHub, account: object, what: object, shown: object) -> None:
             self._check(self.config.accounts["ops"])
 
         monkeypatch.setattr(FakeHub, "put_type", refuse)
@@ -111,7 +111,7 @@ async def test_what_the_hub_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_replica_that_was_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def nothing(self: FakeHub, account: object, what: object) -> None:
+    async def nothing(self: FakeHub, account: object, what: object, shown: object) -> None:
         """Another one has removed it at once."""
 
     monkeypatch.setattr(FakeHub, "put_type", nothing)
@@ -129,3 +129,60 @@ async def test_a_type_that_is_not_the_administrators_own() -> None:
         headers = {**JSON, **basic("ops")}
         monkey = await client.get("/api/machine-types/type1", headers=headers)
     assert monkey.json()["login"] is None
+
+
+async def test_changes_that_cross_each_other() -> None:
+    hub = FakeHub()
+    path, body = "/api/machine-types/type1", json.dumps({"features": ["cpu:zen3"]})
+    async with visiting(hub) as client:
+        seen = (await client.get(path, headers=basic())).headers["ETag"]
+        hub.change_type("type1", "cpu:zen4")
+        theirs = hub.config.types["type1"]
+        late = {**JSON, "If-Match": seen}
+        put = await client.put(path, content=body, headers=late)
+        delete = await client.delete(path, headers=late)
+        assert hub.config.types["type1"] == theirs
+        now = (await client.get(path, headers=basic())).headers["ETag"]
+        done = await client.put(path, content=body, headers={**JSON, "If-Match": now})
+        last = await client.delete(path, headers={**JSON, "If-Match": done.headers["ETag"]})
+    for response in (put, delete):
+        assert response.status_code == 409
+        assert "type1 is another by now, or has gone" in response.json()["error"]
+    assert seen != now != done.headers["ETag"]
+    assert (done.status_code, last.status_code) == (200, 204)
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted", "status"),
+    [
+        ("type1", "*", 200),
+        ("type1", '"other", {tag}', 200),
+        ("type1", "", 409),
+        ("type1", '"other"', 409),
+        ("type1", "W/{tag}", 409),  # a weak one never matches
+        ("x", "*", 409),
+        ("x", '""', 409),
+    ],
+)
+async def test_if_match(path: str, wanted: str, status: int) -> None:
+    async with visiting(FakeHub()) as client:
+        tag = (await client.get("/api/machine-types/type1", headers=basic())).headers["ETag"]
+        headers = {**JSON, "If-Match": wanted.format(tag=tag)}
+        response = await client.put(f"/api/machine-types/{path}", content=b"{}", headers=headers)
+    assert response.status_code == status
+
+
+async def test_a_change_in_between_is_found_by_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    compare = FakeHub._compare
+
+    def late(self: FakeHub, name: str, shown: str | None) -> None:
+        self.change_type(name, "cpu:zen4")
+        compare(self, name, shown)
+
+    monkeypatch.setattr(FakeHub, "_compare", late)
+    headers = {**JSON, "If-Match": "*"}
+    async with visiting(FakeHub()) as client:
+        put = await client.put("/api/machine-types/type1", content=b"{}", headers=headers)
+        delete = await client.delete("/api/machine-types/type2", headers=headers)
+    for response in (put, delete):
+        assert (response.status_code, "is another by now" in response.text) == (409, True)

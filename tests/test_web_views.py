@@ -1,8 +1,7 @@
 from dataclasses import replace
 
-from metahub_addon.hub_config import Account
 from metahub_addon.selection import choose
-from metahub_addon.web_views import given, login_name, type_rows, view_image
+from metahub_addon.web_views import given, type_rows, view_image
 from page.fake_hub import machine_type, make_config, make_index
 
 TYPE1 = machine_type("type1", "linux/amd64", ["cpu:broadwell"])
@@ -21,12 +20,6 @@ def test_an_administrator_sees_all_types() -> None:
     assert logins["type1"] == "qnib-type1"
     assert logins["type2"] == ""
     assert len(logins) == len(config.types)
-
-
-def test_login_names() -> None:
-    account = Account(user="qnib-type1", password="x", types=("type1", "type2"), own_type="type1")
-    assert login_name(account, "type1") == "qnib-type1"
-    assert login_name(account, "type2") == "qnib-type1-type2"
 
 
 def test_a_decision() -> None:

@@ -23,6 +23,14 @@ class WebClient(httpx.AsyncClient):
         shown = await self.get(form or path)
         return await self.post(path, data={"_xsrf": token(shown), **fields})
 
+    async def change(self, form: str, **fields: str) -> httpx.Response:
+        """Send back the form of a machine type that is there."""
+        shown = await self.get(form)
+        found = re.search(r'name="shown" value="([^"]*)"', shown.text)
+        assert found, shown.text
+        data = {"_xsrf": token(shown), "shown": found[1], **fields}
+        return await self.post(form.partition("?")[0], data=data)
+
     async def log_in(self, user: str = "qnib", password: str = PASSWORD) -> httpx.Response:
         return await self.send_form("/login", user=user, password=password)
 

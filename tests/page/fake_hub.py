@@ -16,7 +16,7 @@ import yaml
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from metahub_addon.hub import ImageProblem, Matrix, NotAllowed
+from metahub_addon.hub import Crossed, ImageProblem, Matrix, NotAllowed
 from metahub_addon.hub_config import Account, HubConfig, NetworkRule, ReadOnly
 from metahub_addon.hub_login_check import LoginRefused
 from metahub_addon.index import Index, parse_index
@@ -27,6 +27,7 @@ from metahub_addon.profile_parser import parse_profile
 from metahub_addon.recent import Gap, Made
 from metahub_addon.selection import choose
 from metahub_addon.strict_yaml import InvalidYaml
+from metahub_addon.type_digest import digest_of
 from metahub_addon.web_parts import WebParts
 from metahub_addon.web_server import WebServer, make_application
 
@@ -132,19 +133,27 @@ class FakeHub:
         return Matrix(image=image, digest="sha256:" + "12ab" * 16, decisions=decisions)
 
     def decisions(self, account: Account) -> Sequence[Made]:
-        return [one for one in self.made if account.types]
+        return [
+            one if account.administrator else replace(one, account="")
+            for one in self.made
+            if account.types
+        ]
 
     def gaps(self, account: Account) -> Sequence[Gap]:
         return [one for one in self.missed if account.types]
 
-    async def put_type(self, account: Account, text: Mapping[str, Any]) -> None:
+    async def put_type(
+        self, account: Account, text: Mapping[str, Any], shown: str | None = None
+    ) -> None:
         self._check(account)
+        self._compare(str(text["name"]), shown)
         written = yaml.safe_dump(dict(text))
         machine = parse_profile(written, "machine-types.yaml", _here).machine
         self._set_types({**self.config.types, machine.name: machine})
 
-    async def remove_type(self, account: Account, name: str) -> None:
+    async def remove_type(self, account: Account, name: str, shown: str | None = None) -> None:
         self._check(account)
+        self._compare(name, shown)
         for rule in self.config.networks:
             if rule.type == name:
                 raise InvalidYaml(f"machine-types.yaml:9: networks[0]: names type {name}")
@@ -191,6 +200,17 @@ class FakeHub:
             raise NotAllowed(f"{account.user} is no administrator")
         if self.read_only:
             raise ReadOnly("machine-types.yaml: can't be written")
+
+    def change_type(self, name: str, *features: str) -> None:
+        """What another administrator does meanwhile; without features the type is removed."""
+        types = {key: one for key, one in self.config.types.items() if key != name}
+        if features:
+            types[name] = machine_type(name, "linux/amd64", features)
+        self._set_types(types)
+
+    def _compare(self, name: str, shown: str | None) -> None:
+        if shown is not None and shown != digest_of(self.config.types.get(name)):
+            raise Crossed(f"machine type {name} is another by now")
 
     def _set_types(self, types: Mapping[str, MachineType]) -> None:
         # Accounts that may be every type may be a new one, too.
