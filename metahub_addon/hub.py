@@ -1,25 +1,30 @@
 """A hub without its flows: who a client is, what it may have, and what happened."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Protocol
 
 from metahub_addon.access import may_pull
-from metahub_addon.client_certificates import ShownCertificate, is_issued_by
+from metahub_addon.authority_files import AuthorityFiles
+from metahub_addon.client_certificates import ShownCertificate, is_current
 from metahub_addon.hub_config import Account, CertificateRule, HubConfig, UpstreamRule
 from metahub_addon.hub_login_check import LoginCheck
 from metahub_addon.hub_registry import HubRegistry
 from metahub_addon.hub_routes import NoRoute, Route, find_route
 from metahub_addon.index import InvalidIndex
+from metahub_addon.printable import printable
 from metahub_addon.recent import Gap, Made, Recent
 from metahub_addon.selection import Decision
+from metahub_addon.type_digest import digest_of
 from metahub_addon.type_selection import Login, Presented, Selected, select
 from metahub_addon.upstream import FetchError, Registry, Repository
+
+logger = logging.getLogger(__name__)
 
 _IMAGE = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9._/-]*?)"
@@ -29,6 +34,10 @@ _IMAGE = re.compile(
 
 class NotAllowed(Exception):
     """Something that an account may not do; the message says what."""
+
+
+class Crossed(Exception):
+    """A machine type that is another by now than a change was made from; says which."""
 
 
 class ImageProblem(Exception):
@@ -96,8 +105,10 @@ class Hub:
         self._check = check
         self.registry = registry
         self.recent = Recent()
+        self._authorities = AuthorityFiles()
         self._upstreams: tuple[HubConfig, tuple[UpstreamRule, ...]] | None = None
         self._reading: asyncio.Task[HubConfig] | None = None
+        self._changing = asyncio.Lock()
 
     @property
     def config(self) -> HubConfig:
@@ -123,7 +134,12 @@ class Hub:
             address=ip_address(shown.address) if shown.address else None,
             certificate=shown.certificate,
         )
-        return select(self.config, presented, _fits_authority)
+        return select(self.config, presented, self._is_good)
+
+    def _is_good(self, rule: CertificateRule, shown: ShownCertificate) -> bool:
+        if rule.authority:
+            return self._authorities.has_issued(rule.authority, shown)
+        return is_current(shown)
 
     def route(self, method: str, target: str, host: str) -> Route | NoRoute:
         """What a request is for, and of which registry."""
@@ -167,32 +183,60 @@ class Hub:
         return Matrix(image=image.strip(), digest=digest, decisions=decisions)
 
     def decisions(self, account: Account) -> Sequence[Made]:
-        """The last decisions on what an account may pull, the newest first."""
-        return [made for made in self.recent.decisions if may_pull(account, made.repository)]
+        """The last decisions on what an account may pull, the newest first.
+
+        For whom another account has asked is told to administrators only (empty: not told).
+        """
+        seen = [made for made in self.recent.decisions if may_pull(account, made.repository)]
+        return [_as_told(made, account) for made in seen]
 
     def gaps(self, account: Account) -> Sequence[Gap]:
         """What was asked for and not there, of what an account may pull; the newest first."""
         return [gap for gap in self.recent.gaps if may_pull(account, gap.repository)]
 
-    async def put_type(self, account: Account, text: Mapping[str, Any]) -> None:
-        """Add or replace a machine type; raises NotAllowed, InvalidYaml or ReadOnly."""
-        await self._change(account, partial(self._source.put_type, text))
+    async def put_type(
+        self, account: Account, text: Mapping[str, Any], shown: str | None = None
+    ) -> None:
+        """Add or replace a machine type; raises NotAllowed, Crossed, InvalidYaml or ReadOnly.
 
-    async def remove_type(self, account: Account, name: str) -> None:
-        """Remove a machine type; raises NotAllowed, InvalidYaml or ReadOnly."""
-        await self._change(account, partial(self._source.remove_type, name))
+        `shown` is the digest (type_digest) of the one that the change was made from: empty
+        where there was none, None for whatever there is. `text` has its `name` then.
+        """
+        change = partial(self._source.put_type, text)
+        await self._change(account, change, str(text.get("name", "")), shown)
 
-    async def _change(self, account: Account, change: Callable[[], None]) -> None:
+    async def remove_type(self, account: Account, name: str, shown: str | None = None) -> None:
+        """Remove a machine type; raises what put_type does."""
+        await self._change(account, partial(self._source.remove_type, name), name, shown)
+
+    async def _change(
+        self, account: Account, change: Callable[[], None], name: str, shown: str | None
+    ) -> None:
         if not account.administrator:
             raise NotAllowed(f"{account.user} is no administrator")
-        await asyncio.to_thread(change)
-        await self.refresh()
+        async with self._changing:  # else two could be held against the same state
+            now = (await self.refresh()).types.get(name)
+            if shown is not None and shown != digest_of(now):
+                raise Crossed(f"machine type {name} {'is another' if now else 'has gone'} by now")
+            await asyncio.to_thread(change)
+            logger.info("%s has changed machine type %s", account.user, printable(name))
+            await self.refresh()
 
     async def is_ready(self) -> str:
-        """Empty if pulls can be answered, else why not."""
+        """Empty if requests can be answered; waits for what each of them waits for.
+
+        A file system that hangs holds up all requests, and this one. Registries are not
+        asked: one that is away is away for all replicas, and if all were taken out of
+        service at once, clients would get a proxy's error in place of the hub's own, and
+        no pull from another registry, no login and no page either. `metahub_hub_requests_total`
+        with `refused_502` tells of registries.
+        """
         await self.refresh()
         return ""
 
 
-def _fits_authority(rule: CertificateRule, shown: ShownCertificate) -> bool:
-    return is_issued_by(shown, Path(rule.authority).read_bytes())
+def _as_told(made: Made, account: Account) -> Made:
+    """Who may pull the same need not know who else there is, and what they have."""
+    if account.administrator or made.account == account.user:
+        return made
+    return replace(made, account="")

@@ -1,5 +1,6 @@
 """mitmproxy hooks: be a registry for a fleet, where the login tells the machine type."""
 
+import asyncio
 import json
 import logging
 import os
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
+from mitmproxy.connection import Client as Connection
+from mitmproxy.tls import ClientHelloData
 
 from metahub_addon.answer import Answer
 from metahub_addon.clients import is_named
@@ -18,6 +21,7 @@ from metahub_addon.hub import ConfigSource, Hub
 from metahub_addon.hub_admission import Client, Refused, admit, authorise
 from metahub_addon.hub_config import HubConfig
 from metahub_addon.hub_config_file import HubConfigFile
+from metahub_addon.hub_connections import HubConnections
 from metahub_addon.hub_flow import (
     address_of,
     certificate_of,
@@ -46,6 +50,8 @@ from metahub_addon.report import machine_json
 from metahub_addon.static_machines import StaticMachines
 from metahub_addon.strict_yaml import InvalidYaml
 from metahub_addon.tls_options import TLS_OPTIONS, tls_settings
+from metahub_addon.tls_resumption import forbid_resumption
+from metahub_addon.trailer_refusal import refuse_trailers
 from metahub_addon.upstream import FetchError, Registry, Repository, Upstream
 from metahub_addon.upstream_credentials import UpstreamCredentials
 
@@ -57,6 +63,8 @@ _SENT = "metahub_hub_authorization"
 _OPTIONS = frozenset({"metahub_machine_types", "mode", "metahub_timeout", "metahub_cache_mib"})
 _BASE = frozenset({"/v2/", "/v2"})
 _LEAST_SECONDS = 30.0
+# A request asks its registry a handful of times at most, each with a time limit.
+_FORMER_SECONDS = 300.0
 _BACKLOG = 1024
 _MAX_HEADERS = 64 * 1024
 
@@ -79,10 +87,11 @@ class HubAddon:
         self.hub: Hub | None = None
         self._is_hub = False
         self._client: RegistryClient | None = None
-        self._former: list[RegistryClient] = []
+        self._former: dict[RegistryClient, asyncio.Task[None]] = {}
         self._config: HubConfig | None = None
         self._credentials: UpstreamCredentials | None = None
         self._passwords = Passwords()
+        self._connections = HubConnections()
         self._is_running = False
 
     def load(self, loader: Loader) -> None:
@@ -127,10 +136,20 @@ class HubAddon:
         upstream = Upstream(client, options.metahub_cache_mib * 1024 * 1024, seconds)
         check = LoginCheck(self._passwords, LoginThrottle())
         if self._client is not None:
-            self._former.append(self._client)  # pulls may still be under way with it
+            self._retire(self._client)
         self._client, self._credentials, self._config = client, credentials, None
         self.hub = Hub(source, default, check, HubRegistry(client, upstream, seconds))
         self._take_up(self.hub)
+
+    def _retire(self, client: RegistryClient) -> None:
+        """Close a client later: pulls may still be under way with it."""
+
+        async def close() -> None:
+            await asyncio.sleep(_FORMER_SECONDS)
+            await client.aclose()
+            del self._former[client]
+
+        self._former[client] = asyncio.get_running_loop().create_task(close())
 
     def _take_up(self, hub: Hub) -> None:
         """Let a changed configuration hold for the ways out, too."""
@@ -158,6 +177,9 @@ class HubAddon:
         )
         self._is_running = True
         bound_headers(_MAX_HEADERS)
+        refuse_trailers()
+        forbid_resumption()
+        self._connections.start()
         calm_garbage_collector()
         deepen_backlogs(_BACKLOG)
         names = ", ".join(rule.name for rule in self.hub.upstreams)
@@ -165,33 +187,56 @@ class HubAddon:
 
     async def done(self) -> None:
         """Close the connections."""
+        self._connections.stop()
         self._passwords.close()
+        for closing in self._former.values():
+            closing.cancel()
         for client in (*self._former, self._client):
             if client is not None:
                 await client.aclose()
+
+    def client_connected(self, client: Connection) -> None:
+        """Count a connection; it may have to go at once, or another for it."""
+        if self.hub is not None:
+            self._connections.came(client, self.hub.config.trusted_proxies)
+
+    def client_disconnected(self, client: Connection) -> None:
+        """Count no longer."""
+        self._connections.left(client)
+
+    def tls_clienthello(self, data: ClientHelloData) -> None:
+        """A client speaks: it has some more time for its request."""
+        self._connections.heard(data.context.client)
 
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Answer a request, or send it on to its registry. Whatever fails is refused."""
         if not self._is_hub:
             return
         flow.metadata[HUB] = True
+        self._connections.asked(flow.client_conn)
         try:
             answer = await self._answer(flow)
         except Refused as refused:
             answer = refused.answer
-            self._counts[f"hub refused {answer.status}"] += 1
         except FetchError as error:
             answer = self._unreachable(flow, error)
         except BaseException:
             # Whatever it is must not let a request through. mitmproxy logs its traceback.
-            give(flow, oci_error(500, "UNKNOWN", "this hub could not judge the request"))
+            message = "this hub could not judge the request"
+            give(flow, self._counted(oci_error(500, "UNKNOWN", message)))
             _cut_off(flow)
             raise
         if answer is None:
             flow.request.stream = True
         else:
-            give(flow, answer)
+            give(flow, self._counted(answer))
             _cut_off(flow)
+
+    def _counted(self, answer: Answer) -> Answer:
+        """Count an answer that is an error, whoever's: by these, operators are alerted."""
+        if answer.status >= 400:
+            self._counts[f"hub refused {answer.status}"] += 1
+        return answer
 
     async def _answer(self, flow: http.HTTPFlow) -> Answer | None:
         """The answer to a request; None if it is sent on. Raises Refused and FetchError."""
@@ -200,7 +245,7 @@ class HubAddon:
         config, head = await hub.refresh(), request.method == "HEAD"
         self._take_up(hub)
         if not is_private(flow, config):
-            what = "this hub takes logins by TLS only"
+            what = "this hub takes logins by TLS only; a proxy says X-Forwarded-Proto: https"
             raise Refused(oci_error(403, "DENIED", what, head))
         client = await admit(
             hub,
@@ -209,6 +254,7 @@ class HubAddon:
             certificate_of(flow),
             head,
         )
+        self._connections.known(flow.client_conn)
         path = request.path.partition("?")[0]
         if path in _BASE:
             return Answer(
@@ -310,11 +356,11 @@ class HubAddon:
         assert flow.response
         flow.response.stream = True
         if flow.response.status_code == 401:
-            replace_answer(flow, self._denied(flow, route))
+            replace_answer(flow, self._counted(self._denied(flow, route)))
         elif flow.response.status_code < 200:
             # Nobody asked to change the protocol; what came next would be past all of this.
             message = "the registry behind this hub answers with another protocol"
-            replace_answer(flow, oci_error(502, "UNAVAILABLE", message))
+            replace_answer(flow, self._counted(oci_error(502, "UNAVAILABLE", message)))
         else:
             lead_back(flow, route)
 
@@ -365,7 +411,7 @@ def _types(hub: Hub, client: Client) -> Answer:
     types = [
         {
             **machine_json(machine),
-            "login": account.user if name == account.own_type else f"{account.user}-{name}",
+            "login": account.login_of(name),
         }
         for name, machine in hub.config.types_of(account).items()
     ]

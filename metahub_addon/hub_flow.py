@@ -9,9 +9,9 @@ from metahub_addon.answer import Answer
 from metahub_addon.client_certificates import ShownCertificate
 from metahub_addon.flow_repository import is_local
 from metahub_addon.hub_config import HubConfig
-from metahub_addon.hub_request import client_address, is_within
+from metahub_addon.hub_request import FORWARDERS, Way, client_address, is_private_way
 from metahub_addon.hub_routes import Route, led_back
-from metahub_addon.upstream import Registry
+from metahub_addon.upstream import DEFAULT_PORTS, Registry, registry_at
 
 # Whatever a registry keeps is no page of the hub's: what a browser makes of it runs no script,
 # and in no origin of ours.
@@ -22,6 +22,7 @@ _OWN = {
 }
 # A refused request whose body is longer is cut off: nobody reads gigabytes to say no.
 _MAX_REFUSED_BODY = 1024 * 1024
+_MAX_DIGITS = 20
 # What a registry needs to know of a request. All else stays here: a header may make it, or
 # what stands before it, do with the hub's login what the request does not say.
 _SENT_ON = frozenset(
@@ -45,25 +46,14 @@ _SENT_BACK = frozenset(
         *("ratelimit-limit", "ratelimit-remaining", "retry-after", "transfer-encoding", "vary"),
     }
 )
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def target_of(mode: str, verified: bool) -> Registry | None:
     """The registry that a reverse mode names; None for any other mode."""
     parsed = ProxyMode.parse(mode)
-    if not isinstance(parsed, ReverseMode) or parsed.scheme not in _DEFAULT_PORTS:
+    if not isinstance(parsed, ReverseMode) or parsed.scheme not in DEFAULT_PORTS:
         return None
-    host, port = parsed.address
-    bare = f"[{host}]" if ":" in host else host
-    is_default = port == _DEFAULT_PORTS[parsed.scheme]
-    return Registry(
-        scheme=parsed.scheme,
-        host=host,
-        port=port,
-        authority=bare if is_default else f"{bare}:{port}",
-        sni=host if parsed.scheme == "https" else "",
-        verified=verified,
-    )
+    return registry_at(parsed.scheme, *parsed.address, verified)
 
 
 def host_of(flow: http.HTTPFlow) -> str:
@@ -80,14 +70,15 @@ def address_of(flow: http.HTTPFlow, config: HubConfig) -> str:
 
 def is_private(flow: http.HTTPFlow, config: HubConfig) -> bool:
     """True if nobody on the way can read a login: by TLS, or from this very host."""
-    if flow.client_conn.tls:
-        return True
-    names = ("X-Forwarded-Proto", "X-Forwarded-For", "Forwarded")
-    if not any(name in flow.request.headers for name in names):
-        return is_local(flow)
-    # A proxy stands before us, and be it on this host: what counts is how one came to that.
-    by_tls = flow.request.headers.get("X-Forwarded-Proto", "").lower() == "https"
-    return by_tls and is_within(flow.client_conn.peername[0], config.trusted_proxies)
+    headers = flow.request.headers
+    way = Way(
+        peer=flow.client_conn.peername[0],
+        tls=flow.client_conn.tls,
+        local=is_local(flow),
+        forwarded=any(name in headers for name in FORWARDERS),
+        forwarded_proto=headers.get("X-Forwarded-Proto", ""),
+    )
+    return is_private_way(way, config.trusted_proxies)
 
 
 def certificate_of(flow: http.HTTPFlow) -> ShownCertificate | None:
@@ -113,7 +104,9 @@ def give(flow: http.HTTPFlow, answer: Answer) -> None:
 def has_long_body(request: http.Request) -> bool:
     """True for a request whose body is long, or of unknown length."""
     length = request.headers.get("Content-Length", "0")
-    is_long = not length.isdecimal() or int(length) > _MAX_REFUSED_BODY
+    # Python takes no more than 4300 digits for a number.
+    is_number = length.isdecimal() and len(length) <= _MAX_DIGITS
+    is_long = not is_number or int(length) > _MAX_REFUSED_BODY
     return is_long or "Transfer-Encoding" in request.headers
 
 

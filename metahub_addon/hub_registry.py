@@ -7,7 +7,7 @@ only to whom the registry has just shown (to this hub) that it is still there.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from metahub_addon.machine import MachineType
 from metahub_addon.media_types import INDEXES, MANIFESTS, essence
 from metahub_addon.oci_error import oci_error
 from metahub_addon.registry import ManifestRequest
+from metahub_addon.registry_login import Said
 from metahub_addon.rewrite import Outcome, Shown, rewrite
 from metahub_addon.selection import Decision
 from metahub_addon.shared_work import SharedWork
@@ -40,32 +41,13 @@ _MACHINES, _CHILDREN = 128, 250
 _PASSED_ON = ("content-type", "retry-after", "docker-distribution-api-version")
 
 
-class RegistryAnswer(Protocol):
-    """What a registry answered."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """By name in lower case."""
-        ...
-
-    @property
-    def body(self) -> bytes:
-        """Bounded by MAX_MANIFEST_BYTES; empty for a HEAD."""
-        ...
-
-
 class Client(Protocol):
     """The way to registries, with the hub's credentials."""
 
     async def request(
         self, repository: Repository, method: str, path: str, *, accept: str = ""
-    ) -> RegistryAnswer:
-        """Any answer is one; raises FetchError where there is none."""
+    ) -> Said:
+        """Any answer is one, with a bounded body; raises FetchError where there is none."""
         ...
 
 
@@ -113,7 +95,7 @@ class HubRegistry:
         self._client = client
         self._upstream = upstream
         self._seconds = seconds
-        self._heads = SharedWork[RegistryAnswer]()
+        self._heads = SharedWork[Said]()
         self._decisions: LRUCache[str, Decisions] = LRUCache(_MACHINES)
         self._vouched: TTLCache[tuple[str, ...], bool] = TTLCache(4096, _VOUCHED_SECONDS, timer)
         self._absent: TTLCache[tuple[str, ...], bool] = TTLCache(4096, _ABSENT_SECONDS, timer)
@@ -158,7 +140,7 @@ class HubRegistry:
             decisions.append(outcome.decision)
         return digest, tuple(decisions)
 
-    async def _child(self, asked: Asked, head: RegistryAnswer) -> Served:
+    async def _child(self, asked: Asked, head: Said) -> Served:
         """The child for a machine type, or the whole index and why."""
         try:
             async with asyncio.timeout(self._seconds):
@@ -229,7 +211,7 @@ class HubRegistry:
             return await self._as_it_is(asked, head)
         return manifest_answer(document, asked.is_head, asked.if_none_match)
 
-    async def _as_it_is(self, asked: Asked, head: RegistryAnswer) -> Answer:
+    async def _as_it_is(self, asked: Asked, head: Said) -> Answer:
         """What the tag or digest names, untouched."""
         media_type, digest = _named(head)
         if asked.request.by_digest:
@@ -259,7 +241,7 @@ class HubRegistry:
             headers["Content-Length"] = str(len(got.body))
         return Answer(status=200, headers=headers, body=got.body)
 
-    async def _refusal(self, asked: Asked, answer: RegistryAnswer) -> Answer:
+    async def _refusal(self, asked: Asked, answer: Said) -> Answer:
         """What a client is told where the registry has no manifest for it."""
         if answer.status in (401, 403):
             message = f"{asked.request}: the registry behind this hub denies the hub access"
@@ -283,7 +265,7 @@ class HubRegistry:
             status=got.status, headers={**headers, "Content-Length": str(len(body))}, body=body
         )
 
-    async def _head(self, asked: Asked) -> RegistryAnswer:
+    async def _head(self, asked: Asked) -> Said:
         """Ask for a tag or digest by HEAD; who asks the same at the same time shares one."""
         accept = ", ".join(
             sorted({one.strip() for line in asked.accept for one in line.split(",")})
@@ -306,7 +288,7 @@ class HubRegistry:
         return frozenset(key[-1] for key in self._absent if key[:-1] == prefix)
 
 
-def _named(head: RegistryAnswer) -> tuple[str, str]:
+def _named(head: Said) -> tuple[str, str]:
     """The media type and digest that a registry's answer names."""
     media_type = essence(head.headers.get("content-type", ""))
     return media_type, head.headers.get("docker-content-digest", "")

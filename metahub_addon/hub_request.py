@@ -1,4 +1,4 @@
-"""What a client of a hub shows in its request: where it comes from, and its login."""
+"""What a client of a hub shows in its request: its way here, its address, its login."""
 
 import base64
 import binascii
@@ -8,6 +8,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 _MAX_HOPS = 32
 _MAX_LOGIN = 4096
+# Any of these says that somebody stands between, whichever of them a forwarder sends.
+FORWARDERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Via")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,42 @@ class BasicLogin:
 
     user: str
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a request came: from which `peer` (its address), by TLS or not.
+
+    `local` tells that the peer is this very host, `forwarded` that one of FORWARDERS is
+    there; `forwarded_for` and `forwarded_proto` are X-Forwarded-For and X-Forwarded-Proto
+    (empty: not there).
+    """
+
+    peer: str
+    tls: bool
+    local: bool
+    forwarded: bool = False
+    forwarded_for: str = ""
+    forwarded_proto: str = ""
+
+
+def is_encrypted(way: Way, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """True if the client itself speaks TLS.
+
+    Behind a trusted proxy that is what the proxy says: TLS from there to here tells nothing
+    of the way before. Nobody else is believed.
+    """
+    if way.forwarded and is_within(way.peer, trusted):
+        return way.forwarded_proto.strip().lower() == "https"
+    return way.tls
+
+
+def is_private_way(way: Way, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """True if nobody on the way can read a login: by TLS, or from this very host.
+
+    What was forwarded is not from this host, even if a proxy that nobody named is.
+    """
+    return is_encrypted(way, trusted) or (way.local and not way.forwarded)
 
 
 def basic_login(authorization: str) -> BasicLogin | None:

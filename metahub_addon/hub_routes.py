@@ -136,12 +136,11 @@ def _upstream(
         found = next((rule for rule in upstreams if namespace in _names(rule)), None)
         if found is not None:
             # A mirror's URL may end in the prefix, as many are set up.
-            name = _official(found.registry, name.removeprefix(f"{_start(found) or '.'}/"))
+            name = _official(found.registry, name.removeprefix(f"{found.start or '.'}/"))
         return found, name
-    for rule in sorted(upstreams, key=lambda rule: len(_start(rule)), reverse=True):
-        start = _start(rule)
-        if start and name.startswith(f"{start}/"):
-            return rule, _official(rule.registry, name.removeprefix(f"{start}/"))
+    for rule in sorted(upstreams, key=lambda rule: len(rule.start), reverse=True):
+        if rule.start and name.startswith(f"{rule.start}/"):
+            return rule, _official(rule.registry, name.removeprefix(f"{rule.start}/"))
     by_host = (rule for rule in upstreams if host.lower() in rule.hosts)
     default = (rule for rule in upstreams if not rule.prefix and not rule.hosts)
     found = next(chain(by_host, default), None)
@@ -161,13 +160,7 @@ def _official(registry: Registry, name: str) -> str:
 
 def _name_at_hub(rule: UpstreamRule, upstream_name: str) -> str:
     """The one name that allow lists are held against, however the client came to it."""
-    start = _start(rule)
-    return f"{start}/{upstream_name}" if start else upstream_name
-
-
-def _start(rule: UpstreamRule) -> str:
-    """How a registry's repositories are called at the hub, whatever the Host is."""
-    return rule.prefix or (rule.name if rule.hosts else "")
+    return f"{rule.start}/{upstream_name}" if rule.start else upstream_name
 
 
 def led_back(location: str, route: Route) -> str:

@@ -1,14 +1,17 @@
 import asyncio
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from ssl import PEM_cert_to_DER_cert
+from threading import Event
+from typing import Any
 
 import pytest
 
 from metahub_addon.client_certificates import ShownCertificate
-from metahub_addon.hub import ImageProblem, NotAllowed, Shown
+from metahub_addon.hub import Crossed, ImageProblem, NotAllowed, Shown
 from metahub_addon.hub_config import (
     CertificateRule,
     HubConfig,
@@ -19,9 +22,11 @@ from metahub_addon.hub_config import (
 )
 from metahub_addon.hub_login_check import LoginRefused
 from metahub_addon.hub_routes import Route
+from metahub_addon.type_digest import digest_of
 from metahub_addon.type_selection import NotSelected
 from metahub_addon.upstream import FetchError
 from support.certificates import make_authority
+from support.client_certificates import make
 from support.fake_registry_client import REPOSITORY, FakeAnswer
 from support.hub import PASSWORD, TYPES, FakeHub, account, config
 
@@ -116,6 +121,39 @@ def test_by_its_certificate(start: Started, tmp_path: Path) -> None:
     hub = start(config(certificates=(replace(rule, authority=str(other)),))).hub
     with pytest.raises(NotSelected):
         hub.select(Shown(address="", certificate=shown))
+
+
+@pytest.mark.parametrize("content", [None, b"nothing"])
+async def test_an_authority_that_cannot_be_read_fits_nobody(
+    start: Started, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None
+) -> None:
+    _, certificate, _ = make_authority(tmp_path, "127.0.0.1")
+    shown = ShownCertificate.of([PEM_cert_to_DER_cert(certificate.read_text())])
+    missing = tmp_path / "missing.pem"
+    if content is not None:
+        missing.write_bytes(content)
+    rule = CertificateRule(type="type2", account="qnib", authority=str(missing))
+    hub = start(config(certificates=(rule,))).hub
+    login = await hub.check("qnib-type1", PASSWORD, "")
+    for _ in range(3):
+        assert hub.select(Shown(address="", login=login, certificate=shown)).by is Selector.USER
+        with pytest.raises(NotSelected):
+            hub.select(Shown(address="", certificate=shown))
+    assert len([line for line in caplog.messages if "missing.pem" in line]) == 1
+
+
+@pytest.mark.parametrize(("days", "fits"), [((-1, 1), True), ((-9, -2), False), ((1, 2), False)])
+def test_a_pinned_certificate_has_its_dates(
+    start: Started, days: tuple[int, int], fits: bool
+) -> None:
+    shown = ShownCertificate.of([make("gpu1", days=days).der])
+    rule = CertificateRule(type="type2", account="qnib", fingerprint=shown.fingerprint)
+    hub = start(config(certificates=(rule,))).hub
+    if fits:
+        assert hub.select(Shown(address="", certificate=shown)).machine is TYPES["type2"]
+    else:
+        with pytest.raises(NotSelected):
+            hub.select(Shown(address="", certificate=shown))
 
 
 # --- the registries behind it
@@ -229,15 +267,35 @@ async def test_an_account_sees_what_it_may_pull(start: Started) -> None:
     assert len(fake.hub.decisions(account())) == len(fake.hub.gaps(account())) == 2
 
 
+async def test_who_else_pulls_is_told_to_administrators(start: Started) -> None:
+    fake = start()
+    fake.client.put_index(["cpu:zen4"], tag="latest")
+    (decision, _) = (await fake.hub.matrix(account(), "a")).decisions
+    for user in ("qnib", "gpu"):
+        fake.hub.recent.note(user, "a", "a:1", decision)
+
+    def told(**more: Any) -> list[str]:
+        return [made.account for made in fake.hub.decisions(account(**more))]
+
+    assert told() == ["", "qnib"]
+    assert told(administrator=True) == ["gpu", "qnib"]
+    assert told(user="gpu") == ["gpu", ""]
+
+
 # --- changes
 
 
-async def test_who_administers_may_change_types(start: Started) -> None:
+async def test_who_administers_may_change_types(
+    start: Started, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     fake = start()
     chief = account(administrator=True)
     await fake.hub.put_type(chief, {"name": "type3"})
     await fake.hub.remove_type(chief, "type1")
     assert fake.source.edits == ["put type3", "remove type1"]
+    says = "qnib has changed machine type"
+    assert caplog.messages == [f"{says} type3", f"{says} type1"]
     assert fake.source.reads == 2  # it holds at once
     assert await fake.hub.is_ready() == ""
 
@@ -249,6 +307,81 @@ async def test_nobody_else_may(start: Started) -> None:
     with pytest.raises(NotAllowed):
         await fake.hub.remove_type(account(), "type1")
     assert fake.source.edits == []
+
+
+async def test_a_change_of_what_is_another_by_now(start: Started) -> None:
+    fake, chief = start(), account(administrator=True)
+    one, two = digest_of(TYPES["type1"]), digest_of(TYPES["type2"])
+    await fake.hub.put_type(chief, {"name": "type1"}, one)
+    await fake.hub.put_type(chief, {"name": "type3"}, "")
+    await fake.hub.remove_type(chief, "type2", two)
+    done = list(fake.source.edits)
+    assert done == ["put type1", "put type3", "remove type2"]
+    for name, shown in (("type1", two), ("type1", ""), ("type3", one)):
+        with pytest.raises(Crossed, match=f"machine type {name} (is another|has gone) by now"):
+            await fake.hub.put_type(chief, {"name": name}, shown)
+        with pytest.raises(Crossed):
+            await fake.hub.remove_type(chief, name, shown)
+    with pytest.raises(NotAllowed):
+        await fake.hub.put_type(account(), {"name": "type1"}, two)
+    assert fake.source.edits == done
+
+
+async def test_it_is_held_against_the_file_as_it_is_now(start: Started) -> None:
+    """Another hub, or an editor, has changed it since this one last looked."""
+    fake, chief = start(), account(administrator=True)
+    now = {**TYPES, "type1": TYPES["type2"]}
+    fake.source.changed = replace(config(), types=now)
+    with pytest.raises(Crossed):
+        await fake.hub.put_type(chief, {"name": "type1"}, digest_of(TYPES["type1"]))
+    assert fake.source.edits == []
+
+
+async def test_of_two_at_once_one_is_first(start: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, chief = start(), account(administrator=True)
+    shown = digest_of(TYPES["type1"])
+
+    def put(text: Mapping[str, object]) -> None:
+        fake.source.changed = replace(config(), types={**TYPES, "type1": TYPES["type2"]})
+
+    monkeypatch.setattr(fake.source, "put_type", put)
+    both = (fake.hub.put_type(chief, {"name": "type1"}, shown) for _ in range(2))
+    found = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(one) for one in found] == [type(None), Crossed]
+
+
+async def test_it_is_ready_whatever_registries_do(start: Started) -> None:
+    fake = start()
+    fake.client.answers["HEAD latest"] = FetchError("no answer")
+    with pytest.raises(ImageProblem):
+        await fake.hub.matrix(account(), "a")
+    asked = len(fake.client.asked)
+    assert await fake.hub.is_ready() == ""
+    assert len(fake.client.asked) == asked
+
+
+async def test_it_is_not_ready_while_its_file_cannot_be_read(
+    start: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What holds up every request holds this up as well; /readyz waits for some seconds."""
+    fake, asks, hangs = start(), Event(), Event()
+    read = fake.source.current
+
+    def current() -> HubConfig:
+        asks.set()
+        hangs.wait()
+        return read()
+
+    monkeypatch.setattr(fake.source, "current", current)
+    fake.source.changed = config()
+    asked = asyncio.create_task(fake.hub.is_ready())
+    try:
+        assert await asyncio.to_thread(asks.wait, 20)
+        assert not asked.done()
+    finally:
+        hangs.set()
+    assert await asked == ""
+    assert fake.source.reads == 1
 
 
 async def test_what_cannot_be_written_is_told(

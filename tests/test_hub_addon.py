@@ -1,5 +1,6 @@
 """What must never happen; integration/test_hub.py has the hooks in a real proxy."""
 
+import asyncio
 import base64
 import json
 from collections import Counter
@@ -14,6 +15,7 @@ from mitmproxy.addons.upstream_auth import UpstreamAuth
 from mitmproxy.flow import Error
 from mitmproxy.test import taddons
 
+from metahub_addon import hub_addon
 from metahub_addon.addon import Metahub
 from metahub_addon.flow_repository import HUB, MIRRORED, NOT_OURS
 from metahub_addon.http_fetcher import HttpFetcher
@@ -23,6 +25,8 @@ from metahub_addon.hub_routes import TYPES_PATH
 from metahub_addon.interception_addon import Interceptor
 from metahub_addon.layers_addon import Layers
 from metahub_addon.media_types import DOCKER_LIST
+from metahub_addon.oci_error import oci_error
+from metahub_addon.registry_client import RegistryClient
 from metahub_addon.tls_settings import TlsSettings
 from metahub_addon.upstream import FetchError, Registry
 from support.descriptors import digest
@@ -136,6 +140,42 @@ async def test_one_registry_at_any_number_of_ports(hub: Running, modes: Sequence
     assert rule.registry.authority == "r.test"
 
 
+async def test_the_client_of_former_options_is_closed(
+    hub: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a thread and connections. What is under way with it has its time to end."""
+    closed = asyncio.Queue[RegistryClient]()
+
+    async def aclose(client: RegistryClient) -> None:
+        closed.put_nowait(client)
+
+    monkeypatch.setattr(RegistryClient, "aclose", aclose)
+    hub.context.configure(hub.addon, metahub_timeout=40)
+    await asyncio.sleep(0)
+    assert closed.empty()
+    monkeypatch.setattr(hub_addon, "_FORMER_SECONDS", 0)
+    former = hub.addon._client
+    hub.context.configure(hub.addon, metahub_timeout=50)
+    assert await asyncio.wait_for(closed.get(), 10) is former
+    assert len(hub.addon._former) == 1
+
+
+async def test_the_clients_of_former_options_are_closed_at_the_end(
+    hub: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[RegistryClient] = []
+
+    async def aclose(client: RegistryClient) -> None:
+        closed.append(client)
+
+    monkeypatch.setattr(RegistryClient, "aclose", aclose)
+    clients = [hub.addon._client]
+    hub.context.configure(hub.addon, metahub_timeout=40)
+    clients.append(hub.addon._client)
+    await hub.addon.done()
+    assert closed == clients
+
+
 async def test_a_broken_file_is_named(hub: Running) -> None:
     hub.file = hub.folder / "broken.yaml"
     hub.file.write_text("types: 1")
@@ -230,6 +270,7 @@ async def test_what_was_not_foreseen_is_refused(
     with pytest.raises(ZeroDivisionError):
         await hub.addon.requestheaders(flow)
     assert errors_of(flow) == (500, ["UNKNOWN"])
+    assert hub.counts == {"hub refused 500": 1}
     assert flow.request.stream is False
     assert is_killed(flow) is long
 
@@ -243,6 +284,19 @@ async def test_a_registry_that_cannot_be_asked(
     assert hub.addon.hub
     monkeypatch.setattr(hub.addon.hub.registry, "manifest", silent)
     assert errors_of(await hub.ask(MANIFEST)) == (502, ["UNAVAILABLE"])
+    assert hub.counts == {"hub refused 502": 1, "failed": 1}
+
+
+async def test_an_error_that_the_registry_gives_is_counted(
+    hub: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(asked: Asked) -> Served:
+        return Served(oci_error(503, "UNAVAILABLE", "later"))
+
+    assert hub.addon.hub
+    monkeypatch.setattr(hub.addon.hub.registry, "manifest", broken)
+    await hub.ask(MANIFEST)
+    assert hub.counts["hub refused 503"] == 1
 
 
 # --- what is sent on
@@ -278,6 +332,15 @@ async def test_a_layers_401_shows_a_client_nothing(hub: Running, authorized: lis
     assert flow.response.status_code in (307, 403, 503)
     assert not {"www-authenticate", "x-other"} & {name.lower() for name in flow.response.headers}
     hub.addon.response(flow)
+
+
+async def test_a_layers_401_is_counted_where_asking_again_does_not_help(
+    hub: Running, authorized: list[str]
+) -> None:
+    flow = await hub.ask(f"/v2/a/b/blobs/{digest(1)}?metahub-again=1")
+    answer(flow, 401, b"", WWW_Authenticate='Basic realm="r.test"')
+    hub.addon.responseheaders(flow)
+    assert hub.counts == {"hub sent on": 1, "hub refused 403": 1}
 
 
 # --- and nobody else touches it

@@ -75,7 +75,7 @@ def test_the_target(mode: str, registry: Registry | None) -> None:
     found = target_of(mode, True)
     assert found
     if registry:
-        assert found == replace(registry, verified=True)
+        assert found == replace(registry, verified=registry.scheme == "https")
     else:
         assert found.authority == "r.test:443"  # no default of http
     unverified = target_of(mode, False)
@@ -122,6 +122,10 @@ def test_the_address() -> None:
 @pytest.mark.parametrize(
     ("peer", "tls", "forwarded", "known", "private"),
     [
+        (PROXY, True, "http", BEHIND_A_PROXY, False),  # TLS from the proxy to here alone
+        (PROXY, True, "https", BEHIND_A_PROXY, True),
+        (CLIENT, True, "http", BEHIND_A_PROXY, True),
+        (HERE, False, "https", DIRECT, False),
         (CLIENT, True, "", DIRECT, True),
         (CLIENT, False, "", DIRECT, False),
         (HERE, False, "", DIRECT, True),
@@ -142,6 +146,17 @@ def test_who_can_read_a_login(
     if forwarded:
         flow.request.headers["X-Forwarded-Proto"] = forwarded
     assert is_private(flow, known) is private
+
+
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Via"]
+)
+def test_what_was_forwarded_is_not_from_this_host(header: str) -> None:
+    flow = request_flow(f"{HUB}/v2/", peer=HERE)
+    flow.client_conn.tls = False
+    assert is_private(flow, DIRECT)
+    flow.request.headers[header] = "x"
+    assert not is_private(flow, DIRECT)
 
 
 def test_the_certificate(tmp_path: Path) -> None:
@@ -190,6 +205,7 @@ def test_an_answer_of_the_hubs(answered: Answer, length: str | None, body: bool)
         ({"Content-Length": "1048577"}, True),
         ({"Content-Length": "-1"}, True),
         ({"Content-Length": "²"}, True),
+        ({"Content-Length": "1" * 5000}, True),
         ({"Transfer-Encoding": "chunked"}, True),
         ({"Transfer-Encoding": "chunked", "Content-Length": "0"}, True),
     ],

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metahub_addon.hub_request import BasicLogin, basic_login, client_address, is_within
+from metahub_addon.hub_request import (
+    BasicLogin,
+    Way,
+    basic_login,
+    client_address,
+    is_encrypted,
+    is_private_way,
+    is_within,
+)
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 PROXIES: Networks = (ip_network("192.0.2.0/28"), ip_network("2001:db8:1::/48"))
@@ -138,3 +146,39 @@ def test_is_within(
     address: str, networks: Sequence[IPv4Network | IPv6Network], within: bool
 ) -> None:
     assert is_within(address, networks) is within
+
+
+@pytest.mark.parametrize(
+    ("peer", "tls", "local", "proto", "private", "encrypted"),
+    [
+        (CLIENT, False, False, None, False, False),
+        (CLIENT, True, False, None, True, True),
+        (CLIENT, False, True, None, True, False),
+        (PROXY, False, False, None, False, False),
+        (PROXY, True, False, None, True, True),
+        # Forwarded: by a trusted proxy, who knows how the client came
+        (PROXY, False, False, "https", True, True),
+        (PROXY_6, False, False, " HTTPS ", True, True),
+        (f"::ffff:{PROXY}", False, False, "https", True, True),
+        (PROXY, True, True, "http", False, False),
+        (PROXY, True, True, "", False, False),
+        (PROXY, False, False, "https, http", False, False),
+        # and by anybody else
+        (CLIENT, False, False, "https", False, False),
+        (CLIENT, False, True, "https", False, False),
+        (CLIENT, True, False, "http", True, True),
+        ("", False, False, "https", False, False),
+    ],
+)
+def test_whether_others_can_read_a_login(
+    peer: str, tls: bool, local: bool, proto: str | None, private: bool, encrypted: bool
+) -> None:
+    way = Way(
+        peer=peer,
+        tls=tls,
+        local=local,
+        forwarded=proto is not None,
+        forwarded_proto=proto or "",
+    )
+    assert is_private_way(way, PROXIES) is private
+    assert is_encrypted(way, PROXIES) is encrypted

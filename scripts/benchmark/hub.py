@@ -27,7 +27,6 @@ DIRECT, BARE, HUB = WAYS = ("direct", "bare", "hub")
 AT_ONCE, PACED = CASES = ("at once", "paced")
 HUB_PORT, BARE_PORT = 18443, 18444
 PACED_EVERY = 10.0
-# A hub that the whole fleet keeps busy takes longer than the registry to see its answer.
 HUB_OPTIONS = (LEAN,)
 
 

@@ -77,7 +77,7 @@ QUESTIONS: Mapping[str, Question] = {
     "not the hub's, blob": _denied(ANY, f"/v2/another/image/blobs/{ZEROS}"),
     "upload": _denied(ANY, "/v2/qnib/bench/blobs/uploads/", "POST"),
     "tag moved": _denied(ANY, "/v2/qnib/bench/manifests/latest", "PUT"),
-    "deleted": _denied(ANY, f"/v2/{HIDDEN}/manifests/{{index}}", "DELETE"),
+    "deleted": Question(ANY, f"/v2/{HIDDEN}/manifests/{{index}}", 405, ("UNSUPPORTED",), "DELETE"),
     "upload elsewhere": _denied(PUSHER, "/v2/qnib/bench/blobs/uploads/", "POST"),
     "pusher reads elsewhere": _denied(PUSHER, f"/v2/{HIDDEN}/manifests/{{child}}"),
 }

@@ -103,6 +103,13 @@ def fleet(running: Fleet) -> Fleet:
     return running
 
 
+def replace_file(file: Path, text: str) -> None:
+    """Change a file in one step; who writes in place is waited for."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
+
 def errors(response: httpx.Response) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = response.json()["errors"]
     return found
@@ -300,17 +307,18 @@ def test_each_is_asked_for_once(fleet: Fleet) -> None:
 def test_a_changed_file_is_taken_up(fleet: Fleet) -> None:
     before = fleet.file.read_text()
     try:
-        fleet.file.write_text(
+        replace_file(
+            fleet.file,
             before.replace(
                 "types:\n", "types:\n  - {name: type9, platform: linux/amd64, features: []}\n", 1
-            )
+            ),
         )
         answer = fleet.ask(f"/v2/{NAME}/manifests/latest", "qnib-type9")
         assert answer.headers["X-Metahub-Features"] == ""
-        fleet.file.write_text("user: [")
+        replace_file(fleet.file, "user: [")
         assert fleet.ask(f"/v2/{NAME}/manifests/latest", "qnib-type9").status_code == 200
     finally:
-        fleet.file.write_text(before)
+        replace_file(fleet.file, before)
     assert fleet.ask(f"/v2/{NAME}/manifests/latest", "qnib-type9").status_code == 403
 
 

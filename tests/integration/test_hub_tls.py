@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from integration.test_hub import FAMILY, NAME, RUNTIME, basic, errors, hashed
+from integration.test_hub import FAMILY, NAME, RUNTIME, basic, errors, hashed, replace_file
 from support.certificates import make_authority
 from support.embedded_registry import EmbeddedRegistry, serving
 from support.mitmdump import Mitmdump, mitmdump
@@ -185,7 +185,8 @@ def test_a_certificate_tells_account_and_type(fleet: Fleet) -> None:
 def test_a_network_tells_the_type(
     fleet: Fleet, login: str, forwarded: str, expected: tuple[int, str]
 ) -> None:
-    assert manifest(fleet.ask(LATEST, login, X_Forwarded_For=forwarded)) == expected
+    found = fleet.ask(LATEST, login, X_Forwarded_For=forwarded, X_Forwarded_Proto="https")
+    assert manifest(found) == expected
 
 
 def test_a_token_that_is_taken_back_fails_no_pull(fleet: Fleet) -> None:
@@ -240,10 +241,10 @@ def test_certificates_count_from_when_they_are_in_the_file(fleet: Fleet, tmp_pat
     without = before[: before.index("certificates:")] + before[before.index("trusted_proxies:") :]
     rule = f'certificates: [{{fingerprint: "{fingerprint}", type: type4, account: nodes}}]\n'
     try:
-        file.write_text(without)
+        replace_file(file, without)
         assert fleet.ask(LATEST, "", certificate=certificate).status_code == 401
-        file.write_text(without + rule)
+        replace_file(file, without + rule)
         assert fleet.ask(LATEST, "qnib-type1").status_code == 200  # takes it up
         assert manifest(fleet.ask(LATEST, "", certificate=certificate)) == (200, "type4")
     finally:
-        file.write_text(before)
+        replace_file(file, before)
