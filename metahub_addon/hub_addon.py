@@ -6,6 +6,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from mitmproxy import ctx, exceptions, http
@@ -27,6 +28,7 @@ from metahub_addon.hub_flow import (
     certificate_of,
     fill,
     give,
+    has_body,
     has_long_body,
     host_of,
     is_private,
@@ -215,7 +217,12 @@ class HubAddon:
         flow.metadata[HUB] = True
         self._connections.asked(flow.client_conn)
         try:
-            answer = await self._answer(flow)
+            with (
+                self._connections.held(flow.client_conn)
+                if has_body(flow.request)
+                else nullcontext()
+            ):
+                answer = await self._answer(flow)
         except Refused as refused:
             answer = refused.answer
         except FetchError as error:

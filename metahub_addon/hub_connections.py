@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from asyncio import StreamWriter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ipaddress import IPv4Network, IPv6Network
 
 from mitmproxy import ctx
@@ -83,6 +84,20 @@ class HubConnections:
             # Whom mitmproxy ends while something else of his waits, it leaves open.
             _close(client.id)
 
+    @contextmanager
+    def held(self, client: Client) -> Iterator[None]:
+        """Read no more of what a client sends: mitmproxy keeps it all until a hook is done."""
+        transport = _transport_of(client.id)
+        if transport is None:
+            yield
+            return
+        transport.pause_reading()
+        try:
+            yield
+        finally:
+            if not transport.is_closing():
+                transport.resume_reading()
+
     async def _beat_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -103,11 +118,19 @@ class HubConnections:
 
 
 def _close(connection: str) -> None:
+    transport = _transport_of(connection)
+    if transport is not None:
+        # mitmproxy sees it as closed by the client, and closes what else belongs to it.
+        transport.abort()
+
+
+def _transport_of(connection: str) -> asyncio.Transport | None:
     proxyserver = ctx.master.addons.get("proxyserver")
     if not isinstance(proxyserver, Proxyserver):
-        return
+        return None
     handler = proxyserver.connections.get(connection)
     streams = handler.transports.get(handler.client) if handler else None
-    if streams and isinstance(streams.writer, StreamWriter):
-        # mitmproxy sees it as closed by the client, and closes what else belongs to it.
-        streams.writer.transport.abort()
+    if streams is None or not isinstance(streams.writer, StreamWriter):
+        return None
+    transport = streams.writer.transport
+    return transport if isinstance(transport, asyncio.Transport) else None

@@ -101,6 +101,12 @@ def give(flow: http.HTTPFlow, answer: Answer) -> None:
     flow.response = response
 
 
+def has_body(request: http.Request) -> bool:
+    """True for a request that is not over with its headers."""
+    length = request.headers.get("Content-Length", "0")
+    return length != "0" or "Transfer-Encoding" in request.headers
+
+
 def has_long_body(request: http.Request) -> bool:
     """True for a request whose body is long, or of unknown length."""
     length = request.headers.get("Content-Length", "0")

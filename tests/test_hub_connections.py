@@ -19,15 +19,26 @@ from support.flows import ProxyOptions, client_of
 PROXIES = (ip_network("192.0.2.0/28"),)
 
 
-class Fake:
+class Fake(asyncio.Transport):
     """A StreamWriter, and its transport."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.transport = self
         self.is_aborted = False
+        self.said: list[str] = []
 
     def abort(self) -> None:
         self.is_aborted = True
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def pause_reading(self) -> None:
+        self.said.append("pause")
+
+    def resume_reading(self) -> None:
+        self.said.append("resume")
 
 
 class Clients:
@@ -167,3 +178,21 @@ async def test_seconds_in_which_the_hub_was_late_do_not_count(
         with pytest.raises(asyncio.CancelledError):
             await connections._beat_for_ever()
     assert seen == [3]
+
+
+def test_a_client_is_not_read_while_it_is_held(clients: Clients) -> None:
+    client = clients.connect()
+    with pytest.raises(ZeroDivisionError), clients.connections.held(client):
+        raise ZeroDivisionError
+    assert clients.writers[client.id].said == ["pause", "resume"]
+    with clients.connections.held(client):
+        clients.writers[client.id].abort()
+    assert clients.writers[client.id].said == ["pause", "resume", "pause"]
+
+
+def test_a_client_that_has_gone_is_not_held(clients: Clients) -> None:
+    client = clients.connect()
+    clients.proxyserver.connections.clear()
+    with clients.connections.held(client):
+        pass
+    assert clients.writers[client.id].said == []

@@ -13,6 +13,7 @@ from metahub_addon.hub_flow import (
     certificate_of,
     fill,
     give,
+    has_body,
     has_long_body,
     host_of,
     is_private,
@@ -213,6 +214,19 @@ def test_an_answer_of_the_hubs(answered: Answer, length: str | None, body: bool)
 def test_long_bodies(headers: dict[str, str], is_long: bool) -> None:
     flow = request_flow(f"{HUB}/v2/", "PUT", **headers)
     assert has_long_body(flow.request) is is_long
+
+
+@pytest.mark.parametrize(
+    ("headers", "has"),
+    [
+        ({}, False),
+        ({"Content-Length": "0"}, False),
+        ({"Content-Length": "1"}, True),
+        ({"Transfer-Encoding": "chunked"}, True),
+    ],
+)
+def test_bodies(headers: dict[str, str], has: bool) -> None:
+    assert has_body(request_flow(f"{HUB}/v2/", "PUT", **headers).request) is has
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import bcrypt
 import httpx
 import pytest
 
@@ -187,3 +188,25 @@ def test_the_limit_of_files_is_raised(tmp_path: Path, monkeypatch: pytest.Monkey
         soft = next(line for line in limits.splitlines() if line.startswith("Max open files"))
         assert int(soft.split()[3]) > FILES
         hub.wait_for("clients at once")
+
+
+def test_a_body_waits_until_its_login_is_judged(tmp_path: Path) -> None:
+    """A dear hash takes about a second, in which a stranger could send gigabytes to be kept."""
+    file = tmp_path / "machine-types.yaml"
+    dear = bcrypt.hashpw(b"right", bcrypt.gensalt(14)).decode()
+    file.write_text(f'user: qnib\npassword: "{dear}"\ntypes: [{{name: type1}}]\n')
+    registry = EmbeddedRegistry()
+    with serving(registry):
+        modes = [f"reverse:http://127.0.0.1:{registry.port}"]
+        with mitmdump(tmp_path, modes, None, [f"metahub_machine_types={file}"]) as hub:
+            hub.wait_for("a hub for")
+            before = hub.peak_memory_mib()
+            head = (
+                f"PUT /v2/{NAME}/blobs/uploads/1 HTTP/1.1\r\nHost: hub.test\r\n"
+                f"Authorization: {basic('qnib-type1', 'wrong')}\r\n"
+                f"Content-Length: {1 << 30}\r\n\r\n"
+            )
+            with connect(hub, head.encode()) as connection, suppress(ConnectionError):
+                for _ in range(4096):
+                    connection.sendall(bytes(1 << 18))
+            assert hub.peak_memory_mib() < before + 64
