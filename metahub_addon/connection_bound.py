@@ -10,13 +10,10 @@ connects from one place to keep others out drops but his own connections.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 
 # Seconds that the hub itself is not late count: see hub_connections.
 SILENT_BEATS = 15
 IDLE_BEATS = 60
-_V6_PREFIX = 64
 
 
 class ConnectionBound:
@@ -88,17 +85,3 @@ class ConnectionBound:
             for connection, end in strangers.items():
                 if end <= self._now:
                     yield connection
-
-
-@lru_cache(1024)
-def place_of(address: str) -> str:
-    """What counts as one place: an IPv4 address, a /64 of IPv6."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return f"{int(parsed) >> _V6_PREFIX:x}::/{_V6_PREFIX}"

@@ -11,9 +11,10 @@ from mitmproxy import ctx
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import Client
 
-from metahub_addon.connection_bound import IDLE_BEATS, ConnectionBound, place_of
+from metahub_addon.connection_bound import IDLE_BEATS, ConnectionBound
 from metahub_addon.hub_request import is_within
 from metahub_addon.open_files import connections_of, raise_file_limit
+from metahub_addon.places import place_of
 
 logger = logging.getLogger("metahub")
 

@@ -11,8 +11,9 @@ from cachetools import LRUCache, TTLCache
 
 from metahub_addon.hub_config import HubConfig
 from metahub_addon.login_log import LoginLog
-from metahub_addon.login_throttle import FORGOTTEN_SECONDS, LoginThrottle, place_of, site_of
+from metahub_addon.login_throttle import FORGOTTEN_SECONDS, LoginThrottle
 from metahub_addon.passwords import Passwords
+from metahub_addon.places import place_of, site_of
 from metahub_addon.shared_work import SharedWork
 from metahub_addon.type_selection import Login, read_login
 

@@ -4,7 +4,9 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
+
+from metahub_addon.places import plain_address
 
 _MAX_HOPS = 32
 _MAX_LOGIN = 4096
@@ -80,27 +82,20 @@ def client_address(peer: str, forwarded: str, trusted: Sequence[IPv4Network | IP
         if not is_within(address, trusted) or not _is_address(hop):
             break
         address = hop
-    return str(_plain(address)) if _is_address(address) else ""
+    return str(plain_address(address)) if _is_address(address) else ""
 
 
 def is_within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
     """True if an address is in one of some networks."""
     if not _is_address(address):
         return False
-    found = _plain(address)
+    found = plain_address(address)
     return any(found in network for network in networks)
 
 
 def _is_address(text: str) -> bool:
     try:
-        ip_address(text)
+        plain_address(text)
     except ValueError:
         return False
     return True
-
-
-def _plain(text: str) -> IPv4Address | IPv6Address:
-    """An address; one of IPv4 in IPv6's clothes (a socket for both) as IPv4."""
-    address = ip_address(text)
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address

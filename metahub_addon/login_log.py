@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cachetools import TTLCache
 
-from metahub_addon.login_throttle import place_of
+from metahub_addon.places import place_of
 from metahub_addon.printable import printable
 
 logger = logging.getLogger(__name__)

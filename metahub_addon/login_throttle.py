@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from cachetools import TTLCache
+
+from metahub_addon.places import place_of, site_of
 
 FREE_TRIES = 3
 FREE_TRIES_OF_PLACE = 20
@@ -16,29 +17,6 @@ MAX_WAIT = 60.0
 FORGOTTEN_SECONDS = 900.0
 _KEPT = 16384
 _MAX_USER = 256
-_PLACE, _SITE = 64, 48
-
-
-def place_of(address: str) -> str:
-    """Where a client is, however it chooses its address: an IPv6 client has at least a /64."""
-    return _network(address, _PLACE)
-
-
-def site_of(address: str) -> str:
-    """Whose a client's place may be: of IPv6, a customer gets up to a /48 (RFC 6177)."""
-    return _network(address, _SITE)
-
-
-def _network(address: str, length: int) -> str:
-    try:
-        parsed: IPv4Address | IPv6Address = ip_address(address)
-    except ValueError:
-        return address[:_MAX_USER]
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(IPv6Network((int(parsed), length), strict=False))
-    return str(parsed)
 
 
 @dataclass(frozen=True, slots=True)

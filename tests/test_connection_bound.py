@@ -1,10 +1,9 @@
 from collections.abc import Iterable
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metahub_addon.connection_bound import IDLE_BEATS, SILENT_BEATS, ConnectionBound, place_of
+from metahub_addon.connection_bound import IDLE_BEATS, SILENT_BEATS, ConnectionBound
 
 
 def filled(most: int, *connections: str) -> ConnectionBound:
@@ -89,23 +88,3 @@ def test_what_is_counted_is_what_is_open(made: Iterable[tuple[str, int]]) -> Non
         assert not set(gone) & is_known
         is_open -= set(gone)
         assert len(bound) == len(is_open) <= 5
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("192.0.2.1", "::ffff:192.0.2.1"),
-        ("2001:db8::1", "2001:db8::ffff:0:1"),
-        ("fe80::1%eth0", "fe80::2"),
-        ("rubbish", "rubbish"),
-    ],
-)
-def test_one_place(one: str, other: str) -> None:
-    assert place_of(one) == place_of(other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"), [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8:0:1::1")]
-)
-def test_other_places(one: str, other: str) -> None:
-    assert place_of(one) != place_of(other)

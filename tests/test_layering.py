@@ -12,20 +12,21 @@ MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__in
 # From the inside out: a module imports from earlier layers, never from its own or a later.
 LAYERS = (
     {"bounded_body", "challenge", "client_certificates", "clients", "connection_bound"}
-    | {"credentials", "digest", "file_replacement", "firewall", "hub_request"}
-    | {"idle_addons", "listen_backlog", "local_hosts", "login_throttle", "match"}
-    | {"media_types", "microarchitectures", "mitmproxy_wrap", "nfd", "oci_platform"}
-    | {"open_files", "own_addresses", "own_loop", "printable", "probe", "reachability"}
-    | {"registries", "self_check", "service_manager", "shared_work", "socket_table"}
-    | {"stillness", "strict_yaml", "tls_settings", "web_certificate", "web_connections"}
-    | {"web_listen", "web_secret", "yaml_splices"},
+    | {"credentials", "digest", "file_replacement", "firewall", "idle_addons"}
+    | {"listen_backlog", "local_hosts", "match", "media_types", "microarchitectures"}
+    | {"mitmproxy_wrap", "nfd", "oci_platform", "open_files", "own_addresses", "own_loop"}
+    | {"places", "printable", "probe", "reachability", "registries", "self_check"}
+    | {"service_manager", "shared_work", "socket_table", "stillness", "strict_yaml"}
+    | {"tls_settings", "web_certificate", "web_connections", "web_listen", "web_secret"}
+    | {"yaml_splices"},
     {"amdgpu", "authority_files", "client_hello_bound", "cloud", "cpu", "cpuinfo"}
-    | {"credential_helper", "docker_config", "fabric", "gfx", "header_bound"}
-    | {"hub_connections", "interception", "login_log", "manifest", "metrics"}
+    | {"credential_helper", "docker_config", "fabric", "gfx", "header_bound", "hub_request"}
+    | {"interception", "login_log", "login_throttle", "manifest", "metrics"}
     | {"own_connections", "password_input", "passwords", "registry", "registry_tokens"}
     | {"runtime_login", "strict_keys", "this_host", "tls_options", "tls_resumption"}
-    | {"trailer_refusal", "types_text", "versions", "web_peer", "web_sockets"},
-    {"bypass", "cuda", "node_addon", "node_features", "types_editor", "types_removal"},
+    | {"trailer_refusal", "types_text", "versions", "web_sockets"},
+    {"bypass", "cuda", "hub_connections", "node_addon", "node_features", "types_editor"}
+    | {"types_removal", "web_peer"},
     {"features", "nvidia"},
     {"index", "machine"},
     {"detect", "login_features", "nesting", "profile_parser", "requirements"}

@@ -8,9 +8,8 @@ from metahub_addon.login_throttle import (
     FREE_TRIES_OF_SITE,
     MAX_WAIT,
     LoginThrottle,
-    place_of,
-    site_of,
 )
+from metahub_addon.places import place_of
 from support.fake_timer import FakeTimer
 
 
@@ -114,21 +113,6 @@ def test_what_counts_as_one_address(one: str, other: str, same: bool) -> None:
         throttle.failed(one, "a")
     assert (throttle.wait(other, "a") > 0) is same
     assert (place_of(one) == place_of(other)) is same
-
-
-@pytest.mark.parametrize(
-    ("address", "place", "site"),
-    [
-        ("192.0.2.1", "192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64", "2001:db8:1::/48"),
-        ("fe80::1%eth0", "fe80::/64", "fe80::/48"),
-        ("", "", ""),
-        ("x" * 1000, "x" * 256, "x" * 256),
-    ],
-)
-def test_places_and_sites(address: str, place: str, site: str) -> None:
-    assert (place_of(address), site_of(address)) == (place, site)
 
 
 def test_memory_is_bounded_whatever_users_are_called() -> None:
