@@ -5,7 +5,7 @@ Everything unknown, wrong or given twice is an error that names file, line and k
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from typing import TypeVar
 from metahub_addon.features import Comparison, Feature, InvalidFeature
 from metahub_addon.machine import Gpus, MachineType, MatchMode, Otherwise
 from metahub_addon.oci_platform import InvalidPlatform, Platform
+from metahub_addon.strict_keys import absolute_path, strict_keys, unique_texts
 from metahub_addon.strict_yaml import InvalidYaml, Value, read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
@@ -66,7 +67,7 @@ def parse_profile(text: str, source: str, this_host: Callable[[], Platform]) -> 
     `source`, the line and the key, for anything unknown, wrong or given twice.
     """
     root = read_yaml(text, source)
-    given = _known(root, _KEYS)
+    given = strict_keys(root, _KEYS)
     machine = _machine(root, given, this_host)
     return Profile(machine, _wanted(given["detect"]) if "detect" in given else ())
 
@@ -76,15 +77,7 @@ def parse_machine(value: Value, this_host: Callable[[], Platform]) -> MachineTyp
 
     Raises InvalidProfile, as `parse_profile` does.
     """
-    return _machine(value, _known(value, _MACHINE_KEYS), this_host)
-
-
-def _known(value: Value, keys: Sequence[str]) -> Mapping[str, Value]:
-    given = value.mapping()
-    for key, item in given.items():
-        if key not in keys:
-            raise item.error(f"unknown key, known are {', '.join(keys)}")
-    return given
+    return _machine(value, strict_keys(value, _MACHINE_KEYS), this_host)
 
 
 def _machine(
@@ -101,7 +94,7 @@ def _machine(
         name=named.text(),
         platform=_platform(given["platform"]) if "platform" in given else this_host(),
         features=_features(given["features"]) if "features" in given else (),
-        prefer=_unique(given["prefer"]) if "prefer" in given else (),
+        prefer=unique_texts(given["prefer"]) if "prefer" in given else (),
         compare=_compare(given["compare"]) if "compare" in given else MappingProxyType({}),
         match=_choice(given.get("match"), MatchMode.COMPATIBLE),
         otherwise=_choice(given.get("otherwise"), Otherwise.INDEX),
@@ -128,15 +121,6 @@ def _features(value: Value) -> tuple[Feature, ...]:
             raise item.error(f"{feature} is given twice")
         features.append(feature)
     return tuple(features)
-
-
-def _unique(value: Value) -> tuple[str, ...]:
-    items = value.items()
-    texts = [item.text() for item in items]
-    for at, text in enumerate(texts):
-        if text in texts[:at]:
-            raise items[at].error(f"{text} is given twice")
-    return tuple(texts)
 
 
 def _compare(value: Value) -> Mapping[str, Comparison]:
@@ -180,16 +164,13 @@ def _one_wanted(key: str, value: Value) -> Wanted:
         if value.text() != "host":
             raise value.error("is neither `host` nor a mapping with command or file")
         return Wanted(key=key)
-    given = value.mapping()
-    for name, item in given.items():
-        if name not in _DETECT_KEYS:
-            raise item.error(f"unknown key, known are {', '.join(_DETECT_KEYS)}")
+    given = strict_keys(value, _DETECT_KEYS)
     if ("command" in given) == ("file" in given) or key == "*":
         raise value.error("needs a key of its own and either command or file")
     return Wanted(
         key=key,
         command=_command(given["command"]) if "command" in given else (),
-        file=_path(given["file"]) if "file" in given else "",
+        file=absolute_path(given["file"]) if "file" in given else "",
         pattern=_pattern(given["pattern"]) if "pattern" in given else "",
         seconds=_seconds(given["seconds"]) if "seconds" in given else _SECONDS,
     )
@@ -207,12 +188,6 @@ def _command(value: Value) -> tuple[str, ...]:
     if not words:
         raise value.error("names no command")
     return words
-
-
-def _path(value: Value) -> str:
-    if not value.text().startswith("/"):
-        raise value.error("is no absolute path")
-    return value.text()
 
 
 def _pattern(value: Value) -> str:

@@ -1,4 +1,4 @@
-"""What the parsers of a hub's file share: keys, names and lists without repetition."""
+"""What the parsers of profiles and of a hub's file share: keys, names, lists and paths."""
 
 from collections.abc import Collection, Mapping, Sequence
 
