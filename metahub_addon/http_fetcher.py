@@ -37,6 +37,17 @@ def anonymous(headers: httpx.Headers) -> httpx.Headers:
     return httpx.Headers({name: headers[name] for name in ("Accept", "Accept-Encoding")})
 
 
+def encoded_headers(named: Mapping[str, str]) -> httpx.Headers:
+    """Those that are not empty, encoded as mitmproxy decodes them: the same bytes go on."""
+    return httpx.Headers(
+        [
+            (name.encode(), value.encode("utf-8", "surrogateescape"))
+            for name, value in named.items()
+            if value
+        ]
+    )
+
+
 class HttpFetcher:
     """One keep-alive client, and another for each upstream proxy or client certificate.
 
@@ -126,7 +137,7 @@ def _url(repository: Repository, path: str) -> httpx.URL:
 
 
 def _headers(repository: Repository, given: Mapping[str, str]) -> httpx.Headers:
-    """The client's own headers and some of ours; mitmproxy decodes so: the same bytes go on."""
+    """The client's own headers and some of ours."""
     named = {
         **given,
         "Accept-Encoding": "identity",
@@ -134,13 +145,7 @@ def _headers(repository: Repository, given: Mapping[str, str]) -> httpx.Headers:
         "User-Agent": repository.user_agent,
         "Authorization": repository.authorization,
     }
-    return httpx.Headers(
-        [
-            (name.encode(), value.encode("utf-8", "surrogateescape"))
-            for name, value in named.items()
-            if value
-        ]
-    )
+    return encoded_headers(named)
 
 
 def _extensions(registry: Registry) -> dict[str, str]:

@@ -8,25 +8,29 @@ from itertools import chain
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from metahub_addon.hub_config import UpstreamRule
-from metahub_addon.registry import ManifestRequest, namespace_of, recognise
+from metahub_addon.registry import (
+    DOCKER_HUB_HOST,
+    NAME_PART,
+    ManifestRequest,
+    namespace_of,
+    recognise,
+)
 from metahub_addon.upstream import Registry
 
 TYPES_PATH = "/v2/_metahub/machine-types"
-_NAME = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 # No percent signs but for colons: a registry, or a proxy before it, would decode `%2e%2e%2f`
 # and be in another repository. Where uploads are is the registry's to choose.
 _PART = r"(?:[A-Za-z0-9._~=+@:-]|%3[Aa])+"
 _UPLOADS = rf"blobs/uploads?/(?:{_PART}(?:/{_PART}){{0,3}})?"
 _REST = rf"(?:manifests|blobs|referrers)/{_PART}|tags/list|{_UPLOADS}"
-_BELOW = re.compile(rf"/v2/(?P<name>{_NAME}(?:/{_NAME})*)/(?P<rest>{_REST})")
-_SHORTEST = re.compile(rf"/v2/(?P<name>{_NAME}(?:/{_NAME})*?)/(?P<rest>{_REST})")
+_BELOW = re.compile(rf"/v2/(?P<name>{NAME_PART}(?:/{NAME_PART})*)/(?P<rest>{_REST})")
+_SHORTEST = re.compile(rf"/v2/(?P<name>{NAME_PART}(?:/{NAME_PART})*?)/(?P<rest>{_REST})")
 _UPLOAD = re.compile(r"blobs/uploads?/")
 _MAX_PATH = 2048
 _READING = frozenset({"GET", "HEAD"})
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # A mount reads another repository, which nobody has judged: without it, it is an upload.
 _NOT_SENT_ON = frozenset({"ns", "mount", "from", "metahub-again"})
-_DOCKER_HUB = "registry-1.docker.io"
 
 
 class Action(StrEnum):
@@ -150,12 +154,12 @@ def _upstream(
 def _names(rule: UpstreamRule) -> set[str]:
     """What a mirror's client may call a registry."""
     own = {rule.name, rule.prefix, rule.registry.authority} - {""}
-    return own | {"docker.io"} if rule.registry.host == _DOCKER_HUB else own
+    return own | {"docker.io"} if rule.registry.host == DOCKER_HUB_HOST else own
 
 
 def _official(registry: Registry, name: str) -> str:
     """Docker Hub's official images are in `library/`, which clients leave out."""
-    return name if "/" in name or registry.host != _DOCKER_HUB else f"library/{name}"
+    return name if "/" in name or registry.host != DOCKER_HUB_HOST else f"library/{name}"
 
 
 def _name_at_hub(rule: UpstreamRule, upstream_name: str) -> str:

@@ -6,9 +6,11 @@ from urllib.parse import parse_qs
 
 from metahub_addon.digest import is_digest
 
-_NAME = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_MANIFEST = re.compile(rf"/v2/(?P<name>{_NAME}(?:/{_NAME})*)/manifests/(?P<reference>[^/]+)")
-_BLOB = re.compile(rf"/v2/(?P<name>{_NAME}(?:/{_NAME})*)/blobs/(?P<digest>[^/]+)")
+# A part of a repository's name.
+NAME_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = rf"(?P<name>{NAME_PART}(?:/{NAME_PART})*)"
+_MANIFEST = re.compile(rf"/v2/{_NAME}/manifests/(?P<reference>[^/]+)")
+_BLOB = re.compile(rf"/v2/{_NAME}/blobs/(?P<digest>[^/]+)")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 # Tags that name what belongs to another manifest: cosign's signatures, attestations
 # and SBOMs, and the fall-back tags of the referrers API (distribution spec, 1.1).
@@ -16,7 +18,7 @@ _ATTACHED = re.compile(r"sha(?:256|512)-[a-f0-9]{32,128}(?:\.[a-zA-Z0-9._-]+)?")
 _MAX_PATH = 1024
 # Docker Hub's images bear a name that is not its registry's.
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io"})
-_DOCKER_HUB_HOST = "registry-1.docker.io"
+DOCKER_HUB_HOST = "registry-1.docker.io"
 _AUTHORITY = re.compile(
     r"(?P<host>[a-zA-Z0-9][a-zA-Z0-9.-]*|\[[0-9a-fA-F:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
@@ -98,7 +100,7 @@ def registry_of(namespace: str) -> tuple[str, int] | None:
     None where it names none.
     """
     if namespace in _DOCKER_HUB:
-        return _DOCKER_HUB_HOST, 443
+        return DOCKER_HUB_HOST, 443
     found = _AUTHORITY.fullmatch(namespace)
     if found is None:
         return None

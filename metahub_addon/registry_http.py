@@ -14,6 +14,7 @@ from metahub_addon.http_fetcher import (
     MAX_REDIRECTS,
     REDIRECTS,
     anonymous,
+    encoded_headers,
     redirected,
     same_server,
 )
@@ -88,7 +89,7 @@ class RegistryHttp:
         named = {"Accept": "application/json", "Authorization": asked.authorization}
         method = "GET" if asked.form is None else "POST"
         with _told(f"the token server of {registry.authority}"):
-            headers = _encoded({**named, "Accept-Encoding": "identity"})
+            headers = encoded_headers({**named, "Accept-Encoding": "identity"})
             url = httpx.URL(asked.url)
             client = self._connections.client(registry, url.host)
             request = client.build_request(method, url, headers=headers, data=asked.form)
@@ -194,18 +195,7 @@ def _headers(registry: Registry, given: Mapping[str, str], authorization: str) -
         "Authorization": authorization,
     }
     kept = {name: value for name, value in given.items() if name.title() not in own}
-    return _encoded({"Accept": "*/*", **kept, **own})
-
-
-def _encoded(named: Mapping[str, str]) -> httpx.Headers:
-    """As mitmproxy decodes them: the same bytes go on."""
-    return httpx.Headers(
-        [
-            (name.encode(), value.encode("utf-8", "surrogateescape"))
-            for name, value in named.items()
-            if value
-        ]
-    )
+    return encoded_headers({"Accept": "*/*", **kept, **own})
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from metahub_addon.http_fetcher import (
 )
 from metahub_addon.index import MAX_MANIFEST_BYTES
 from metahub_addon.media_types import INDEXES, MANIFESTS, essence
+from metahub_addon.registry import DOCKER_HUB_HOST
 from metahub_addon.upstream import Document, FetchError, Registry, Repository
 
-_DOCKER_HUB = "registry-1.docker.io"
 _REFERENCE = re.compile(
     r"(?:(?P<registry>[A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?)/)?"
     r"(?P<name>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
@@ -76,7 +76,7 @@ def parse_reference(text: str) -> Reference:
     if registry and not (re.search(r"[.:]", registry) or registry == "localhost"):
         registry, name = None, f"{registry}/{name}"
     if registry in (None, "docker.io", "index.docker.io"):
-        registry, name = _DOCKER_HUB, name if "/" in name else f"library/{name}"
+        registry, name = DOCKER_HUB_HOST, name if "/" in name else f"library/{name}"
     return Reference(registry, name, found["digest"] or found["tag"] or "latest")
 
 
