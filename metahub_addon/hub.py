@@ -20,6 +20,7 @@ from metahub_addon.index import InvalidIndex
 from metahub_addon.printable import printable
 from metahub_addon.recent import Gap, Made, Recent
 from metahub_addon.selection import Decision
+from metahub_addon.shared_work import SharedWork
 from metahub_addon.type_digest import digest_of
 from metahub_addon.type_selection import Login, Presented, Selected, select
 from metahub_addon.upstream import FetchError, Registry, Repository
@@ -107,7 +108,7 @@ class Hub:
         self.recent = Recent()
         self._authorities = AuthorityFiles()
         self._upstreams: tuple[HubConfig, tuple[UpstreamRule, ...]] | None = None
-        self._reading: asyncio.Task[HubConfig] | None = None
+        self._reading = SharedWork[HubConfig]()
         self._changing = asyncio.Lock()
 
     @property
@@ -118,9 +119,7 @@ class Hub:
     async def refresh(self) -> HubConfig:
         """The configuration as it is now; a broken change leaves the last good one."""
         if self._source.is_stale():
-            if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(asyncio.to_thread(self._source.current))
-            await asyncio.shield(self._reading)
+            await self._reading.do(None, lambda: asyncio.to_thread(self._source.current))
         return self._source.config
 
     async def check(self, user: str, password: str, address: str) -> Login:

@@ -162,22 +162,18 @@ class HubRegistry:
         repository = asked.repository
         shown = Shown(
             repository=repository,
-            head=asked.is_head,
+            # The headers alone: the body is fetched below, where what is missing is known.
+            head=True,
             media_type=media_type,
             digest=digest,
             accept=asked.accept or (_ANY,),
             if_none_match=asked.if_none_match,
         )
-        decisions = self._decisions.setdefault(asked.machine.name, Decisions(_CHILDREN))
+        decisions = self._decisions_of(asked.machine)
         for _ in range(_MAX_TRIES):
             absent = self._absent_in(repository)
-            # The headers alone: the body is fetched below, where what is missing is known.
             outcome = await rewrite(
-                replace(shown, head=True),
-                asked.machine,
-                self._upstream,
-                absent,
-                decisions=decisions,
+                shown, asked.machine, self._upstream, absent, decisions=decisions
             )
             child = outcome.decision.chosen
             if outcome.answer is None:
@@ -199,6 +195,12 @@ class HubRegistry:
             body = document.body if has_body else b""
             return replace(outcome, answer=replace(outcome.answer, body=body))
         raise FetchError("too many children are missing in the registry")
+
+    def _decisions_of(self, machine: MachineType) -> Decisions:
+        made = self._decisions.get(machine.name)
+        if made is None:
+            made = self._decisions[machine.name] = Decisions(_CHILDREN)
+        return made
 
     async def _by_digest(self, asked: Asked) -> Answer:
         repository, digest = asked.repository, asked.request.reference
